@@ -1,0 +1,40 @@
+/**
+ * Runs the tests: `unit` is everything that needs only Node, `real` the suites on real parts. Further arguments are
+ * files or flags for Node's test runner. Ends with one plain line: N passed, N failed.
+ */
+import { globSync } from 'node:fs'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+
+const [kind = 'unit', ...only] = process.argv.slice(2)
+const PATTERNS: Readonly<Record<string, readonly string[]>> = {
+  unit: ['src/**/*.test.ts', 'test/journeys/**/*.test.ts', 'test/fakes/**/*.test.ts', 'test/house/**/*.test.ts'],
+  real: ['test/real/**/*.test.ts'],
+}
+const files = only.length > 0 ? only : (PATTERNS[kind] ?? []).flatMap((pattern) => globSync(pattern)).sort()
+if (files.length === 0) {
+  console.error(`no tests of the kind ${kind}: unit or real`)
+  process.exit(1)
+}
+
+const counts = { passed: 0, failed: 0, skipped: 0 }
+// Real parts are heavy: two suites at once would measure each other's load.
+const stream = run({ files, concurrency: kind === 'real' ? 1 : 2, timeout: kind === 'real' ? 900_000 : 180_000 })
+stream.on('test:pass', ({ details, skip, todo }) => {
+  if (details.type === 'suite') return
+  if (skip !== undefined || todo !== undefined) counts.skipped += 1
+  else counts.passed += 1
+})
+stream.on('test:fail', ({ details }) => {
+  if (details.type !== 'suite') counts.failed += 1
+})
+const reporter = new spec()
+stream.compose(reporter).pipe(process.stdout, { end: false })
+stream.on('end', () => {
+  // A skipped test is a test that cannot fail, so it counts as one that did.
+  const failed = counts.failed + counts.skipped
+  setImmediate(() => {
+    console.log(`\n${counts.passed} passed, ${failed} failed`)
+    process.exitCode = failed === 0 && counts.passed > 0 ? 0 : 1
+  })
+})

@@ -1,0 +1,167 @@
+/**
+ * The journey of one attempt: authenticate, authorize, assume, act. Every door runs this function, and nothing
+ * re-orders its steps.
+ *
+ * Security: the act is reached only through a Grant, and a Grant exists only after the caller was authenticated, a
+ * rule allowed them, a credential with their rights was granted, and the audit log has accepted the record of it
+ * (promise 7). A throw in a step before that means "cannot tell" and refuses; no step falls through to a weaker one.
+ */
+import { type Span, SpanStatusCode, trace } from '@opentelemetry/api'
+import type { Assumption, CredentialSource, Target } from './assume/credential-source.ts'
+import { whoOf } from './audit/audit-event.ts'
+import type { AuditSink } from './audit/audit-sink.ts'
+import type { Authenticator, Presented } from './authenticate/authenticator.ts'
+import type { Authorizer } from './authorize/authorizer.ts'
+import type { Clock } from './clock.ts'
+import type { Credential } from './credential.ts'
+import type { Action, Resource } from './decision.ts'
+import { asRefusal, Refusal } from './errors.ts'
+import type { Act, Acted, Grant } from './grant.ts'
+import { describeError, type Log } from './log.ts'
+import type { Caller } from './principal.ts'
+import { StoreUnavailable } from './store/store.ts'
+
+/** One thing that somebody wants done. */
+export interface Attempt {
+  readonly id: string
+  /** Where it came from: an address, for the audit record. */
+  readonly address: string
+  readonly presented: Presented
+  readonly action: Action
+  readonly resource: Resource
+  readonly target: Target
+  readonly source: CredentialSource
+  /** Name of the credential source for the audit record. */
+  readonly sourceName: string
+}
+
+export interface Steps {
+  readonly authenticator: Authenticator
+  readonly authorizer: Authorizer
+  readonly audit: AuditSink
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export type Outcome = { readonly result: 'acted'; readonly acted: Acted } | { readonly result: 'refused'; readonly refusal: Refusal; readonly caller: Caller | undefined }
+
+const tracer = trace.getTracer('mandate')
+
+/** Runs one attempt to its end. Never throws: whatever goes wrong is a refusal for the door to render. */
+export function access(steps: Steps, attempt: Attempt, act: Act): Promise<Outcome> {
+  return tracer.startActiveSpan(`${attempt.resource.type} ${attempt.action.name}`, async (span) => {
+    span.setAttributes({ 'mandate.attempt': attempt.id, 'mandate.resource': attempt.resource.id })
+    const outcome = await journey(steps, attempt, act, span)
+    if (outcome.result === 'refused') {
+      span.setAttribute('mandate.refusal', outcome.refusal.code)
+      if (outcome.refusal.status >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
+    }
+    span.end()
+    return outcome
+  })
+}
+
+async function journey(steps: Steps, attempt: Attempt, act: Act, span: Span): Promise<Outcome> {
+  let caller: Caller | undefined
+  try {
+    caller = await authenticate(steps, attempt)
+    span.setAttribute('mandate.provider', caller.principal.provider)
+    const rule = await authorize(steps, attempt, caller)
+    const credential = await assume(attempt, caller)
+    const who = whoOf(caller)
+    const { id, address, action, resource } = attempt
+    await steps.audit.record({ event: 'granted', attempt: id, address, who, action: action.name, resource: nameOf(resource), properties: resource.properties, rule, credential: attempt.sourceName })
+    return { result: 'acted', acted: await carryOut(steps, attempt, act, caller, credential) }
+  } catch (error) {
+    const refusal = reasonOf(error, steps.log)
+    return { result: 'refused', refusal: await recordRefusal(steps, attempt, caller, refusal), caller }
+  }
+}
+
+async function authenticate(steps: Steps, attempt: Attempt): Promise<Caller> {
+  const answer = await steps.authenticator.authenticate(attempt.presented)
+  if (answer.result === 'rejected') throw answer.refusal
+  if (answer.result === 'not-applicable') throw new Refusal('not_signed_in')
+  if (answer.caller.ended.aborted) throw new Refusal('login_ended')
+  return answer.caller
+}
+
+async function authorize(steps: Steps, { action, resource }: Attempt, caller: Caller): Promise<string> {
+  const decision = await steps.authorizer.authorize({ caller, action, resource })
+  if (decision.effect === 'deny') throw new Refusal(decision.code, { detail: decision.detail })
+  if (decision.effect === 'abstain') throw new Refusal('denied', { detail: 'no rule speaks of this resource' })
+  return decision.rule
+}
+
+async function assume({ source, target }: Attempt, caller: Caller): Promise<Credential> {
+  return granted(await source.assume(caller, target))
+}
+
+function granted(answer: Assumption): Credential {
+  switch (answer.result) {
+    case 'granted':
+      return answer.credential
+    case 'too-many':
+      throw new Refusal('too_many_requests', { retryAfterSeconds: answer.retryAfterSeconds })
+    case 'refused':
+    case 'needs-interaction':
+    case 'unavailable':
+      throw answer.refusal
+  }
+}
+
+async function carryOut(steps: Steps, attempt: Attempt, act: Act, caller: Caller, credential: Credential): Promise<Acted> {
+  const who = whoOf(caller)
+  const resource = nameOf(attempt.resource)
+  const began = steps.clock.now()
+  const grant: Grant = {
+    caller,
+    credential,
+    effect: (effect) => steps.audit.record({ event: 'effect', attempt: attempt.id, who, resource, effect }),
+    async renew() {
+      attempt.source.evict?.(caller, attempt.target)
+      return assume(attempt, caller)
+    },
+    streamOpened: (upstreamAuditId) => steps.audit.record({ event: 'stream-opened', attempt: attempt.id, who, resource, properties: attempt.resource.properties, upstreamAuditId }),
+  }
+  const finish = (acted: Acted) => {
+    const { status, bytes, upstreamAuditId, cause } = acted
+    const facts = { attempt: attempt.id, who, resource, status, upstreamAuditId, bytes, milliseconds: steps.clock.now() - began }
+    if (acted.result === 'completed') steps.audit.note({ event: 'completed', ...facts })
+    else if (acted.result === 'failed') steps.audit.note({ event: 'failed', code: acted.code ?? 'upstream_broke', cause, ...facts })
+    else steps.audit.note({ event: 'stream-closed', cause, ...facts })
+    return acted
+  }
+  try {
+    return finish(await act(grant))
+  } catch (error) {
+    const refusal = reasonOf(error, steps.log)
+    finish({ result: 'failed', status: refusal.status, bytes: 0, upstreamAuditId: undefined, cause: 'refused', code: refusal.code })
+    throw refusal
+  }
+}
+
+async function recordRefusal(steps: Steps, attempt: Attempt, caller: Caller | undefined, refusal: Refusal): Promise<Refusal> {
+  const { id, address, action, resource } = attempt
+  try {
+    await steps.audit.record({ event: 'refused', attempt: id, address, who: caller && whoOf(caller), action: action.name, resource: nameOf(resource), properties: resource.properties, code: refusal.code, detail: refusal.detail, count: 1 })
+    return refusal
+  } catch {
+    return new Refusal('audit_unavailable')
+  }
+}
+
+function nameOf(resource: Resource): string {
+  return `${resource.type}/${resource.id}`
+}
+
+/** What a throw means to the caller: a store that does not answer is "cannot tell", anything unforeseen our fault. */
+export function reasonOf(error: unknown, log: Log): Refusal {
+  if (error instanceof Refusal) return error
+  if (error instanceof StoreUnavailable) {
+    log.warn('the store cannot be reached', { ...describeError(error) })
+    return new Refusal('store_unavailable')
+  }
+  log.fault('an attempt failed by a fault of ours', error)
+  return asRefusal(error)
+}

@@ -1,0 +1,79 @@
+/**
+ * Caches credentials and joins concurrent acquisitions (promise 2).
+ *
+ * Security: the key is made of issuer, subject, actor, the proof (login id or token digest), and the whole target. Two
+ * callers with different proof never share an entry or a flight (Pomerium #6165: a flight keyed by host gave users
+ * each other's tokens). Only grants are kept; refusals are asked anew.
+ */
+import type { Clock } from '../clock.ts'
+import type { Credential } from '../credential.ts'
+import { type Caller, callerKey } from '../principal.ts'
+import type { Assumption, CredentialSource, Target } from './credential-source.ts'
+
+export interface CacheObserver {
+  hit(): void
+  acquired(result: Assumption['result'] | 'threw'): void
+}
+
+const MOST_ENTRIES = 50_000
+const MOST_MARGIN_MS = 5 * 60_000
+
+interface Cached {
+  readonly credential: Credential
+  /** After this the credential is not handed out any more. */
+  readonly useUntil: number
+}
+
+/** The key of a caller and target. Injective: JSON separates the parts. */
+export function acquisitionKey(caller: Caller, target: Target): string {
+  return JSON.stringify([callerKey(caller), target.id, target.audience, target.scopes, target.claims])
+}
+
+/** Wraps a source. A credential is renewed min(5 minutes, a fifth of the rest of its life) before it expires. */
+export function cached(source: CredentialSource, clock: Clock, observer: CacheObserver): CredentialSource {
+  const entries = new Map<string, Cached>()
+  const flights = new Map<string, Promise<Assumption>>()
+
+  const acquire = async (key: string, caller: Caller, target: Target): Promise<Assumption> => {
+    try {
+      const answer = await source.assume(caller, target)
+      observer.acquired(answer.result)
+      if (answer.result === 'granted' && !caller.ended.aborted) keep(key, answer.credential)
+      return answer
+    } catch (error) {
+      observer.acquired('threw')
+      throw error
+    } finally {
+      flights.delete(key)
+    }
+  }
+
+  const keep = (key: string, credential: Credential) => {
+    const life = credential.expiresAt - clock.now()
+    entries.set(key, { credential, useUntil: credential.expiresAt - Math.min(MOST_MARGIN_MS, life / 5) })
+    const oldest = entries.size > MOST_ENTRIES ? entries.keys().next().value : undefined
+    if (oldest !== undefined) entries.delete(oldest)
+  }
+
+  return {
+    async assume(caller, target) {
+      const key = acquisitionKey(caller, target)
+      const entry = entries.get(key)
+      if (entry !== undefined && clock.now() < entry.useUntil) {
+        observer.hit()
+        return { result: 'granted', credential: entry.credential }
+      }
+      if (entry !== undefined) entries.delete(key)
+      let flight = flights.get(key)
+      if (flight === undefined) {
+        flight = acquire(key, caller, target)
+        flights.set(key, flight)
+      }
+      return flight
+    },
+    evict(caller, target) {
+      entries.delete(acquisitionKey(caller, target))
+      source.evict?.(caller, target)
+    },
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * The cluster trusts the caller's issuer: it gets the caller's own token.
+ *
+ * Security: a token is sent only when its `aud` names this cluster, so that a token for somebody else is never handed
+ * to it. From a login that is one of its sealed upstream tokens, as configured. A caller's bearer was issued for
+ * Mandate; it is passed through only with the key `passThroughOpen`, and only when its `aud` names both.
+ */
+import { decodeJwt } from 'jose'
+import { bearerCredential } from '../credential.ts'
+import { Refusal } from '../errors.ts'
+import type { LoginTokens } from '../logins/login-tokens.ts'
+import type { Caller } from '../principal.ts'
+import type { Secret } from '../secret.ts'
+import type { Assumption, CredentialSource } from './credential-source.ts'
+
+export interface ForwardTokenOptions {
+  readonly token: 'id-token' | 'access-token'
+  readonly passThroughOpen: boolean
+  readonly logins: LoginTokens
+  /** The audience the target requires of principals of this provider. */
+  readonly audienceFor: (provider: string) => string
+}
+
+export function createForwardToken(options: ForwardTokenOptions): CredentialSource {
+  return {
+    async assume(caller) {
+      try {
+        return caller.proof.kind === 'login' ? await fromLogin(options, caller.proof.loginId, caller) : fromBearer(options, caller)
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error
+        return { result: error.status === 503 ? 'unavailable' : error.status === 401 ? 'needs-interaction' : 'refused', refusal: error }
+      }
+    },
+  }
+}
+
+async function fromLogin({ token: which, logins, audienceFor }: ForwardTokenOptions, loginId: string, caller: Caller): Promise<Assumption> {
+  const { token, expiresAt } = await logins.fresh(loginId, which)
+  if (!audiencesOf(token).includes(audienceFor(caller.principal.provider))) {
+    throw new Refusal('credential_audience_wrong', { detail: `the ${which === 'id-token' ? 'ID' : 'access'} token of provider ${caller.principal.provider} does not name it` })
+  }
+  return { result: 'granted', credential: bearerCredential(token, expiresAt) }
+}
+
+function fromBearer({ passThroughOpen, audienceFor }: ForwardTokenOptions, { principal, proof }: Caller): Assumption {
+  if (proof.kind !== 'bearer') throw new Refusal('credential_not_offered')
+  if (!passThroughOpen) throw new Refusal('credential_not_offered', { detail: 'bearer tokens for Mandate are not passed on to this cluster' })
+  if (!proof.audiences.includes(audienceFor(principal.provider))) throw new Refusal('credential_audience_wrong')
+  return { result: 'granted', credential: bearerCredential(proof.token, proof.expiresAt) }
+}
+
+/** `aud` of a token that was verified when it was obtained; an opaque token names no audience. */
+function audiencesOf(token: Secret): readonly string[] {
+  try {
+    const { aud } = decodeJwt(token.expose())
+    return aud === undefined ? [] : [aud].flat()
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The closed catalogue of audit events. `docs/reference/audit-events.md` is proven equal to it.
+ *
+ * Security: an event holds names and outcomes, never a token, cookie, header or body. A login is named by the digest
+ * of its id; a bearer by the first characters of its digest. A person's name and e-mail are not recorded.
+ */
+import type { RefusalCode } from '../errors.ts'
+import type { Caller } from '../principal.ts'
+
+/** Who acted, as far as audit goes. */
+export interface Who {
+  readonly kind: 'person' | 'machine'
+  readonly provider: string
+  readonly issuer: string
+  readonly subject: string
+  /** `login:` or `bearer:` and the beginning of its digest: tells two sign-ins of a person apart. */
+  readonly proof: string
+}
+
+/** Everything an event may say. Which event says what stands in AUDIT_EVENTS. */
+interface Facts {
+  readonly attempt: string
+  readonly address: string
+  readonly who: Who | undefined
+  readonly provider: string
+  readonly issuer: string | undefined
+  readonly subject: string | undefined
+  readonly login: string
+  readonly action: string
+  readonly resource: string
+  readonly properties: Readonly<Record<string, string>>
+  readonly rule: string
+  readonly credential: string
+  readonly code: RefusalCode
+  readonly detail: string | undefined
+  readonly count: number
+  readonly result: string
+  readonly cause: string
+  readonly effect: string
+  readonly status: number
+  readonly upstreamAuditId: string | undefined
+  readonly bytes: number
+  readonly milliseconds: number
+}
+
+interface Entry {
+  readonly means: string
+  readonly facts: ReadonlyArray<keyof Facts>
+}
+
+export const AUDIT_EVENTS = {
+  login: { means: 'A person signed in and a login was made.', facts: ['attempt', 'address', 'provider', 'who', 'login'] },
+  refused: { means: 'An attempt was refused, at whatever step. `count` above 1 sums refusals of one address that nobody was authenticated for.', facts: ['attempt', 'address', 'who', 'action', 'resource', 'properties', 'code', 'detail', 'count'] },
+  refresh: { means: 'A refresh token was presented to the issuer, and how that ended: renewed, refused, not-sent or unknown.', facts: ['provider', 'login', 'result'] },
+  logout: { means: 'Logins or tokens were ended: by the person, everywhere, by the issuer (back-channel) or by an operator.', facts: ['address', 'who', 'provider', 'issuer', 'subject', 'login', 'cause'] },
+  granted: { means: 'The caller was authenticated and allowed, and a credential with their rights is at hand. Written before anything is sent.', facts: ['attempt', 'address', 'who', 'action', 'resource', 'properties', 'rule', 'credential'] },
+  effect: { means: 'Something that cannot be taken back is about to be done under a grant. Written before it is done.', facts: ['attempt', 'who', 'resource', 'effect'] },
+  completed: { means: 'The target answered, and the answer was passed on to its last byte.', facts: ['attempt', 'who', 'resource', 'status', 'upstreamAuditId', 'bytes', 'milliseconds'] },
+  failed: { means: 'A granted attempt ended without a whole answer.', facts: ['attempt', 'who', 'resource', 'code', 'cause', 'status', 'upstreamAuditId', 'bytes', 'milliseconds'] },
+  'stream-opened': { means: 'An answer that goes on (a watch, followed logs) began.', facts: ['attempt', 'who', 'resource', 'properties', 'upstreamAuditId'] },
+  'stream-closed': { means: 'Such an answer ended, and why.', facts: ['attempt', 'who', 'resource', 'cause', 'status', 'upstreamAuditId', 'bytes', 'milliseconds'] },
+} as const satisfies Record<string, Entry>
+
+export type AuditEventName = keyof typeof AUDIT_EVENTS
+
+/** One record: its name and exactly the facts the catalogue lists for it. */
+export type AuditEvent = {
+  [E in AuditEventName]: { readonly event: E } & Pick<Facts, (typeof AUDIT_EVENTS)[E]['facts'][number]>
+}[AuditEventName]
+
+/** What audit says of a caller. */
+export function whoOf(caller: Caller): Who {
+  const { principal, proof } = caller
+  const shown = proof.kind === 'login' ? `login:${proof.loginId.slice(0, 16)}` : `bearer:${proof.digest.slice(0, 16)}`
+  return { kind: principal.kind, provider: principal.provider, issuer: principal.issuer, subject: principal.subject, proof: shown }
+}

@@ -1,0 +1,130 @@
+/**
+ * Authenticates callers by a JWT in the Authorization header (RFC 6750 2.1).
+ *
+ * Security: the issuer is chosen by the token's unverified `iss`, which may only choose among configured ones; all that
+ * follows is verified against that issuer alone. Every bearer must name Mandate's audience. What the token itself is
+ * to blame for is `rejected`; what cannot be told (keys that cannot be had, a replica that is blind for revocations) is
+ * thrown and becomes 503.
+ */
+import type { Clock } from '../clock.ts'
+import type { ProviderConfig } from '../config/provider.ts'
+import { Refusal, type RefusalCode } from '../errors.ts'
+import type { BearerProof, Caller } from '../principal.ts'
+import { principalOf } from '../providers/claims.ts'
+import { LONGEST_TOKEN, readJwtForm } from '../providers/jwt-form.ts'
+import type { IssuerKeys } from '../providers/keys.ts'
+import { verifyJwt } from '../providers/verify.ts'
+import { Secret } from '../secret.ts'
+import type { Authentication, Authenticator } from './authenticator.ts'
+import { allowedTypes, kindOf, requireKind, scopesOf } from './bearer-jwt-kind.ts'
+import { type BearerRevocations, createVerifiedTokens, type VerifiedCaller } from './verified-tokens.ts'
+
+/** An issuer whose tokens are taken. */
+export interface BearerProvider {
+  readonly config: ProviderConfig
+  readonly keys: Pick<IssuerKeys, 'find'>
+}
+
+export interface BearerOptions {
+  /** Each with an issuer of its own; the configuration sees to that. */
+  readonly providers: readonly BearerProvider[]
+  readonly revocations: BearerRevocations
+  readonly clock: Clock
+  /** `streams.maxAge` of the configuration, in milliseconds. Default 1 h. */
+  readonly streamsMaxAgeMs?: number
+  /**
+   * Told of each validation: the provider's name, or `none` for an issuer that is not configured, for what is no JWT and
+   * for a refusal that was remembered.
+   */
+  observe(issuer: string, result: 'ok' | RefusalCode, cached: boolean, seconds: number): void
+}
+
+export interface BearerAuthenticator extends Authenticator {
+  /** Ends every caller it vouched for. */
+  close(): void
+}
+
+/** RFC 6750 2.1 with exactly one space, as Kubernetes reads it: one token, one spelling. */
+const BEARER = /^bearer ([A-Za-z0-9\-._~+/]+=*)$/i
+const SCHEME_LENGTH = 'Bearer '.length
+
+export function createBearerAuthenticator(options: BearerOptions): BearerAuthenticator {
+  const { revocations, clock, observe } = options
+  const providers = new Map(options.providers.map((provider) => [provider.config.issuer, provider]))
+  const verified = createVerifiedTokens({ revocations, clock, streamsMaxAgeMs: options.streamsMaxAgeMs ?? 3_600_000 })
+
+  /** Throws Refusal for everything that is wrong or cannot be told. */
+  const verify = async (token: Secret, digest: string, chosen: BearerProvider): Promise<VerifiedCaller> => {
+    const { config, keys } = chosen
+    const { issuer, audience, algorithms } = config
+    const jwt = await verifyJwt(token, { issuer, audience, algorithms, keys, clock, types: allowedTypes(config) })
+    requireKind(jwt, config)
+    const principal = principalOf(kindOf(jwt.claims, config), jwt.claims, config)
+    const { sid, iat = 0, exp = 0 } = jwt.claims
+    const proof: BearerProof = Object.freeze({
+      kind: 'bearer',
+      token,
+      digest,
+      audiences: Object.freeze([...jwt.claims.aud]),
+      scopes: scopesOf(jwt.claims),
+      expiresAt: exp * 1000,
+    })
+    const subject = { issuer, subject: principal.subject, issuedAt: iat * 1000, ...(typeof sid === 'string' ? { sid } : {}) }
+    return verified.keep(
+      digest,
+      (ended): VerifiedCaller => ({ caller: Object.freeze({ principal, proof, ended }), subject, expiresAt: proof.expiresAt }),
+    )
+  }
+
+  /** Neither a cached caller nor a fresh one is believed while a revocation of it could be unseen. */
+  const unrevoked = ({ caller, subject }: VerifiedCaller): Caller => {
+    if (revocations.blind) throw new Refusal('store_unavailable')
+    if (caller.ended.aborted || revocations.check(subject)) throw new Refusal('token_revoked')
+    return caller
+  }
+
+  /** Who shows this header. `noted` learns on the way what is observed of it. */
+  const identify = async (authorization: Secret, noted: { issuer: string; cached: boolean }): Promise<Caller> => {
+    if (authorization.length > LONGEST_TOKEN + SCHEME_LENGTH) throw new Refusal('token_too_large')
+    const shown = BEARER.exec(authorization.expose())?.[1]
+    if (shown === undefined) throw new Refusal('authorization_malformed')
+    const token = new Secret(shown)
+    const digest = token.digest()
+    const found = verified.find(digest)
+    noted.cached = found !== undefined
+    if (found instanceof Refusal) throw found
+    if (found !== undefined) {
+      noted.issuer = found.caller.principal.provider
+      return unrevoked(found)
+    }
+    try {
+      const { iss } = readJwtForm(token).unverified
+      const chosen = typeof iss === 'string' ? providers.get(iss) : undefined
+      if (chosen === undefined) throw new Refusal('token_issuer_unknown')
+      noted.issuer = chosen.config.name
+      return unrevoked(await verify(token, digest, chosen))
+    } catch (error) {
+      if (error instanceof Refusal) verified.refuse(digest, error)
+      throw error
+    }
+  }
+
+  return {
+    async authenticate({ authorization }): Promise<Authentication> {
+      if (authorization === undefined) return { result: 'not-applicable' }
+      const began = performance.now()
+      const noted = { issuer: 'none', cached: false }
+      const observed = (result: 'ok' | RefusalCode) => observe(noted.issuer, result, noted.cached, (performance.now() - began) / 1000)
+      try {
+        const caller = await identify(authorization, noted)
+        observed('ok')
+        return { result: 'authenticated', caller }
+      } catch (error) {
+        observed(error instanceof Refusal ? error.code : 'fault')
+        if (!(error instanceof Refusal) || error.status >= 500) throw error
+        return { result: 'rejected', refusal: error }
+      }
+    },
+    close: () => verified.close(),
+  }
+}

@@ -1,0 +1,35 @@
+/** Time as a part that tests replace. Milliseconds since the epoch everywhere; seconds only inside JWTs. */
+
+export interface Timer {
+  cancel(): void
+}
+
+export interface Clock {
+  now(): number
+  /** Runs `task` once after `ms`. The timer does not keep the process alive. */
+  after(ms: number, task: () => void): Timer
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(ms, task) {
+    // setTimeout fires at once past 2^31-1 ms; a token that lives for months must not end now.
+    const timer = setTimeout(task, Math.min(ms, 0x7fffffff))
+    timer.unref()
+    return { cancel: () => clearTimeout(timer) }
+  },
+}
+
+/** Resolves after `ms`, or as soon as `signal` fires. Never rejects. */
+export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve()
+    const finish = () => {
+      timer.cancel()
+      signal?.removeEventListener('abort', finish)
+      resolve()
+    }
+    const timer = clock.after(ms, finish)
+    signal?.addEventListener('abort', finish, { once: true })
+  })
+}

@@ -1,0 +1,51 @@
+/** `mandate check`: the faults of a configuration, and what is legal but unwise. */
+import { advice } from '../config/advice.ts'
+import { ConfigFaulty, type Fault, loadConfig } from '../config/config.ts'
+import { ReferenceUnreadable, secretSource } from '../config/references.ts'
+
+interface Checked {
+  readonly faults: readonly Fault[]
+  readonly advice: readonly Fault[]
+}
+
+/** Prints what was found; the exit status is 1 when there are faults. */
+export async function check({ config: path, output }: { config: string; output: 'text' | 'json' }): Promise<void> {
+  const found = await examine(path)
+  if (output === 'json') process.stdout.write(`${JSON.stringify({ ok: found.faults.length === 0, ...found }, undefined, 2)}\n`)
+  else process.stdout.write(asText(path, found))
+  process.exitCode = found.faults.length === 0 ? 0 : 1
+}
+
+async function examine(path: string): Promise<Checked> {
+  try {
+    const config = await loadConfig(path)
+    return { faults: unreadable(config), advice: advice(config) }
+  } catch (error) {
+    if (!(error instanceof ConfigFaulty)) throw error
+    return { faults: error.faults, advice: [] }
+  }
+}
+
+/** References that cannot be read here and now: a start would fail on them. */
+function unreadable(config: unknown, path: readonly string[] = []): Fault[] {
+  if (typeof config !== 'object' || config === null) return []
+  const entries = Object.entries(config)
+  const [key, value] = entries[0] ?? []
+  if (entries.length === 1 && (key === 'env' || key === 'file') && typeof value === 'string') {
+    try {
+      secretSource(key === 'env' ? { env: value } : { file: value }).read()
+      return []
+    } catch (error) {
+      if (!(error instanceof ReferenceUnreadable)) throw error
+      return [{ path: path.join('.'), problem: error.message, mend: key === 'env' ? `set ${value}` : 'put the file there, readable by this user' }]
+    }
+  }
+  return entries.flatMap(([name, inner]) => (path.at(-1) === 'audit' ? [] : unreadable(inner, [...path, name])))
+}
+
+function asText(path: string, { faults, advice: unwise }: Checked): string {
+  const lines = (title: string, list: readonly Fault[]) => (list.length === 0 ? '' : `${title}\n${list.map((fault) => `  ${fault.path} ${fault.problem}\n    mend: ${fault.mend}\n`).join('')}`)
+  const verdict = faults.length === 0 ? `${path} is right${unwise.length === 0 ? '' : ', but:'}\n` : `${path} is not right:\n`
+  return verdict + lines('faults', faults) + lines('advice', unwise)
+}
+

@@ -1,0 +1,37 @@
+/** What is legal but unwise: `mandate check` prints it, and the gateway logs it at start. */
+import type { Config, Fault } from './config.ts'
+
+/** Advice on a configuration that loads, in the form of faults that do not prevent a start. */
+export function advice(config: Config): Fault[] {
+  const found: Fault[] = []
+  if ('memory' in config.store) {
+    found.push({ path: 'store.memory', problem: 'keeps logins in this process: a restart signs everybody out', mend: 'use store.redis' })
+  }
+  for (const cluster of Object.values(config.clusters)) {
+    const at = `clusters.${cluster.name}`
+    if (cluster.as.kind === 'impersonate') {
+      found.push({ path: `${at}.as`, problem: 'impersonates: whoever holds that token is whoever they like', mend: 'have the cluster trust the issuer and use forward-token, or bound the account by resourceNames' })
+      for (const identity of cluster.as.reservedAllowed) {
+        found.push({ path: `${at}.as.reservedAllowed`, problem: `lets an issuer name ${identity}`, mend: 'remove it unless the issuer is as trusted as the cluster itself' })
+      }
+    }
+    if (cluster.as.kind === 'forward-token' && cluster.as.passThroughOpen) {
+      found.push({ path: `${at}.as.passThroughOpen`, problem: 'sends a caller\'s bearer on: the cluster could use it against Mandate', mend: 'let people sign in, or have the caller get an exchanged token' })
+    }
+    if (cluster.server.startsWith('http:')) {
+      found.push({ path: `${at}.server`, problem: 'is plain http on loopback', mend: 'use https outside of trials' })
+    }
+  }
+  for (const provider of Object.values(config.providers)) {
+    const at = `providers.${provider.name}`
+    if (provider.prefix === '') found.push({ path: `${at}.kubernetes.prefix`, problem: 'is empty: the issuer can name any user of the cluster', mend: 'use a prefix' })
+    if (provider.refreshTokens !== 'rotating') {
+      found.push({ path: `${at}.refreshTokens`, problem: 'lets a refresh token be presented again', mend: 'keep rotating unless the issuer documents that it takes a used token' })
+    }
+    if (provider.accessTokenType === 'jwt' && provider.accept === 'access-token') {
+      found.push({ path: `${at}.accessTokenType`, problem: 'cannot tell access tokens from others by their header', mend: 'use at+jwt if the issuer can send it' })
+    }
+    if (provider.issuer.startsWith('http:')) found.push({ path: `${at}.issuer`, problem: 'is plain http on loopback', mend: 'use https outside of trials' })
+  }
+  return found
+}

@@ -1,0 +1,91 @@
+/**
+ * A credential carries the caller's rights for one target, and nothing of ours beyond that.
+ *
+ * Security: the only way from a Credential to a request is `present`, which is pure and total: it cannot fail and
+ * cannot yield an empty credential, because the constructors below refuse values that could not be sent. A request
+ * that cannot be dressed therefore cannot be sent (capsule-proxy CVE-2023-48312: an empty token became the proxy's
+ * own identity). Multi-valued headers are separate lines, never one joined line (`Impersonate-Group: dev, ops` would
+ * name a group "dev, ops").
+ */
+import { Refusal } from './errors.ts'
+import type { Secret } from './secret.ts'
+
+export type HeaderLine = readonly [name: string, value: string]
+
+interface Expiring {
+  /** Milliseconds since the epoch after which the credential must not be used. */
+  readonly expiresAt: number
+}
+
+/** RFC 6750: the caller's own token for the target. */
+export interface BearerCredential extends Expiring {
+  readonly kind: 'bearer'
+  readonly token: Secret
+}
+
+/** The Kubernetes impersonation headers, sent with the broker's own token. */
+export interface ImpersonationCredential extends Expiring {
+  readonly kind: 'impersonation'
+  readonly broker: Secret
+  readonly user: string
+  readonly uid: string
+  readonly groups: readonly string[]
+  readonly extra: ReadonlyArray<readonly [key: string, value: string]>
+}
+
+/** No credential for the target: it learns who asks from identity headers alone. */
+export interface IdentityCredential extends Expiring {
+  readonly kind: 'identity'
+}
+
+export type Credential = BearerCredential | ImpersonationCredential | IdentityCredential
+
+const FIELD_VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
+const TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/
+
+/** Refuses a token that RFC 6750 2.1 could not carry, the empty one above all. */
+export function bearerCredential(token: Secret, expiresAt: number): BearerCredential {
+  if (!TOKEN68.test(token.expose())) throw new Refusal('credential_not_offered', { detail: 'the token is empty or not a b64token' })
+  return { kind: 'bearer', token, expiresAt }
+}
+
+/**
+ * Refuses names that a header line cannot carry unchanged. Kubernetes reads header values as they come, so text
+ * outside printable ASCII or with outer spaces could name somebody else than was decided on.
+ */
+export function impersonationCredential(parts: Omit<ImpersonationCredential, 'kind'>): ImpersonationCredential {
+  if (!TOKEN68.test(parts.broker.expose())) throw new Refusal('credential_not_offered', { detail: 'the broker\'s own token is empty' })
+  const values = [parts.user, parts.uid, ...parts.groups, ...parts.extra.map(([, value]) => value)]
+  if (!values.every((value) => FIELD_VALUE.test(value))) {
+    throw new Refusal('identity_unusable', { detail: 'a user, uid, group or extra value is empty or has characters outside printable ASCII' })
+  }
+  return { kind: 'impersonation', ...parts }
+}
+
+/** The header lines that dress a request with this credential. Pure; never empty for a credential that has rights. */
+export function present(credential: Credential): readonly HeaderLine[] {
+  switch (credential.kind) {
+    case 'bearer':
+      return [['Authorization', `Bearer ${credential.token.expose()}`]]
+    case 'impersonation':
+      return [
+        ['Authorization', `Bearer ${credential.broker.expose()}`],
+        ['Impersonate-User', credential.user],
+        ['Impersonate-Uid', credential.uid],
+        ...credential.groups.map((group): HeaderLine => ['Impersonate-Group', group]),
+        ...credential.extra.map(([key, value]): HeaderLine => [`Impersonate-Extra-${encodeExtraKey(key)}`, value]),
+      ]
+    case 'identity':
+      return []
+  }
+}
+
+/** Kubernetes percent-encodes extra keys that a header name cannot carry (RFC 7230 3.2.6 token characters). */
+function encodeExtraKey(key: string): string {
+  return [...Buffer.from(key, 'utf8')]
+    .map((byte) => {
+      const character = String.fromCharCode(byte)
+      return /[A-Za-z0-9!#$&'*+.^_`|~-]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+    })
+    .join('')
+}

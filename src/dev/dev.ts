@@ -1,0 +1,135 @@
+/**
+ * `mandate dev`: an issuer with three people and a machine, the gateway over http and https, and a small Kubernetes or
+ * the cluster of a kubeconfig context. Everything listens on loopback alone.
+ *
+ * Security: this is for trying Mandate on one's own machine. Its issuer asks for no password, so whoever can reach its
+ * port can be anybody; that is why nothing here can be bound to another address.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { composeGateway } from '../compose.ts'
+import { checkConfig } from '../config/config.ts'
+import { Lifecycle } from '../lifecycle.ts'
+import type { Log } from '../log.ts'
+import { clusterOfContext } from './context-cluster.ts'
+import { PREFIX, USERS, gatewayAccount } from './people.ts'
+import { embeddedCluster } from './embedded-cluster.ts'
+import { type DevFiles, keepCertificateAuthority, writeKubeconfig, writePrivate } from './files.ts'
+import { freePort } from './free-port.ts'
+import { startIssuer } from './issuer/issuer.ts'
+import { fileTarget } from '../audit/json-lines.ts'
+import { welcome } from './welcome.ts'
+
+export interface DevOptions {
+  readonly log: Log
+  /** Preferred port of http; the next free one when it is taken, any free one for 0. */
+  readonly port: number
+  /** Folder for the CA, kubeconfig, tokens and the audit log; made when missing, readable by the owner only. */
+  readonly state: string
+  /** A context of the person's kubeconfig to use instead of the embedded cluster. */
+  readonly context?: string
+}
+
+export interface RunningDev {
+  /** What to open and what to type. */
+  readonly welcome: string
+  readonly publicUrl: string
+  readonly httpsUrl: string
+  readonly issuer: string
+  readonly operationsUrl: string
+  readonly files: DevFiles
+  stop(): Promise<void>
+}
+
+const AUDIENCE = 'mandate'
+const TOKEN_LIFE_SECONDS = 3_600
+const TOKEN_AGAIN_MS = 20 * 60_000
+
+/** Starts everything. What was started is stopped again when a part cannot start. */
+export async function startDev(options: DevOptions): Promise<RunningDev> {
+  const lifecycle = new Lifecycle()
+  try {
+    return await start(options, lifecycle)
+  } catch (error) {
+    await lifecycle.stop()
+    throw error
+  }
+}
+
+async function start({ log, port, state, context }: DevOptions, lifecycle: Lifecycle): Promise<RunningDev> {
+  await mkdir(state, { recursive: true, mode: 0o700 })
+  const http = await freePort(port)
+  const https = await freePort(port === 0 ? 0 : http + 363)
+  const publicUrl = `http://localhost:${http}`
+  const secret = randomBytes(24).toString('base64url')
+  const issuer = await startIssuer({
+    port: await freePort(port === 0 ? 0 : http + 10),
+    users: USERS,
+    audience: AUDIENCE,
+    lifetimes: { accessToken: TOKEN_LIFE_SECONDS, idToken: TOKEN_LIFE_SECONDS },
+    clients: [
+      { id: 'mandate', secret, redirectUris: [`${publicUrl}/callback/dev`], postLogoutRedirectUris: [`${publicUrl}/`], backchannelLogoutUri: `${publicUrl}/back-channel-logout/dev` },
+      { id: 'robot', secret: 'robot', machine: true },
+    ],
+    onFault: (error) => log.fault('the embedded issuer failed', error),
+  })
+  lifecycle.onStop('issuer', () => issuer.close())
+
+  const ca = await keepCertificateAuthority(state)
+  const leaf = await ca.issue({ commonName: 'localhost', dnsNames: ['localhost'], ipAddresses: ['127.0.0.1', '::1'] })
+  const account = gatewayAccount()
+  const cluster = await (context === undefined ? embeddedCluster(account) : clusterOfContext(context, account))
+  lifecycle.onStop('cluster', () => cluster.close())
+  const files: DevFiles = {
+    ca: await writePrivate(join(state, 'ca.pem'), ca.certificatePem),
+    cert: await writePrivate(join(state, 'tls.pem'), leaf.certificatePem),
+    key: await writePrivate(join(state, 'tls-key.pem'), leaf.privateKeyPem),
+    clientSecret: await writePrivate(join(state, 'client-secret'), secret),
+    clusterToken: await writePrivate(join(state, 'cluster-token'), account.token),
+    audit: join(state, 'audit.jsonl'),
+    kubeconfig: join(state, 'kubeconfig'),
+    aliceToken: join(state, 'alice.token'),
+    aliceHeader: join(state, 'alice.header'),
+  }
+
+  const gateway = await composeGateway(
+    checkConfig({
+      publicUrl,
+      listen: { http: { port: http }, https: { host: '127.0.0.1', port: https, cert: { file: files.cert }, key: { file: files.key } }, operations: { port: await freePort(port === 0 ? 0 : http + 1010) } },
+      store: { memory: 'singleReplica' },
+      providers: {
+        dev: {
+          kind: 'oidc',
+          title: 'the dev issuer',
+          issuer: issuer.issuer,
+          clientId: 'mandate',
+          clientAuth: { method: 'secret', secret: { file: files.clientSecret } },
+          audience: AUDIENCE,
+          machineClients: ['robot'],
+          kubernetes: { prefix: PREFIX, user: 'preferred_username' },
+        },
+      },
+      clusters: { dev: { server: cluster.url, allow: { callers: ['person', 'machine'] }, as: { kind: 'impersonate', token: { file: files.clusterToken } } } },
+    }),
+    { log, auditTarget: fileTarget(files.audit) },
+  )
+  lifecycle.onStop('gateway', () => gateway.stop())
+
+  const httpsUrl = `https://127.0.0.1:${https}`
+  await writeKubeconfig(files, `${httpsUrl}/clusters/dev`)
+  const alice = USERS[0]
+  const writeTokens = async () => {
+    if (alice === undefined) return
+    const token = issuer.mintAccessToken(alice.name)
+    await writePrivate(files.aliceToken, token)
+    // curl reads headers from a file, so that the token is in no argument list.
+    await writePrivate(files.aliceHeader, `Authorization: Bearer ${token}\n`)
+  }
+  await writeTokens()
+  const renewing = setInterval(() => void writeTokens().catch((error: unknown) => log.fault('the dev token cannot be renewed', error)), TOKEN_AGAIN_MS)
+  renewing.unref()
+  lifecycle.onStop('tokens', () => clearInterval(renewing))
+  const operationsUrl = `http://127.0.0.1:${gateway.ports.operations}`
+  return { welcome: welcome({ publicUrl, files, operationsUrl, cluster: context }), publicUrl, httpsUrl, issuer: issuer.issuer, operationsUrl, files, stop: () => lifecycle.stop() }
+}

@@ -1,0 +1,40 @@
+import { after, before, describe } from 'node:test'
+import { access } from './conformance/access.ts'
+import { Api, type ConformanceTarget } from './conformance/api-client.ts'
+import { applying } from './conformance/applying.ts'
+import { discovering } from './conformance/discovering.ts'
+import { identity } from './conformance/identity.ts'
+import { listing } from './conformance/listing.ts'
+import { patching } from './conformance/patching.ts'
+import { refusals } from './conformance/refusals.ts'
+import { watching } from './conformance/watching.ts'
+import { writing } from './conformance/writing.ts'
+
+/**
+ * What a Kubernetes API is to this project: every server that calls itself one passes this, a real kube-apiserver
+ * first of all. It needs no node and no controllers. Names are unique to a run, so runs may share a server.
+ */
+export function kubernetesConformance(name: string, start: () => Promise<ConformanceTarget>): void {
+  describe(name, { concurrency: 4 }, () => {
+    let api: Api | undefined
+    before(async () => {
+      api = new Api(await start())
+    })
+    after(async () => {
+      await api?.target.close()
+    })
+    const current = (): Api => {
+      if (api === undefined) throw new Error('the server under test did not start')
+      return api
+    }
+    refusals(current)
+    identity(current)
+    access(current)
+    writing(current)
+    patching(current)
+    applying(current)
+    listing(current)
+    watching(current)
+    discovering(current)
+  })
+}

@@ -1,0 +1,179 @@
+/**
+ * Upstreams over HTTP/1.1 on undici's `Pool.dispatch`: pooled connections, no redirects, no retries, no cookies.
+ *
+ * `bodyTimeout` is off because a quiet watch is not a fault; what bounds a stream is its signal. The time to the head
+ * is bounded by our own timer, since undici's would also cut an upload that takes long.
+ */
+import type { Writable } from 'node:stream'
+import { type Dispatcher, errors, Pool } from 'undici'
+import type { HeaderLine } from '../credential.ts'
+import { Refusal } from '../errors.ts'
+import type { Forwarded, OnHead, Upstream, UpstreamHead, UpstreamRequest } from './upstream.ts'
+
+export interface HttpUpstreamOptions {
+  /** Origin of the upstream. */
+  readonly origin: string
+  /** PEM certificates to trust instead of the system's; asked for at each new connection pool. */
+  readonly ca?: () => string
+  readonly connectWithinMs?: number
+}
+
+/** Creates an upstream. Throws when `ca` cannot be read: an unreadable CA is never an empty one. */
+export function createHttpUpstream({ origin, ca, connectWithinMs = 5_000 }: HttpUpstreamOptions): Upstream {
+  const pool = new Pool(origin, {
+    connections: null,
+    pipelining: 1,
+    allowH2: false,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    keepAliveTimeout: 30_000,
+    keepAliveMaxTimeout: 300_000,
+    maxHeaderSize: 65_536,
+    connect: { timeout: connectWithinMs, rejectUnauthorized: true, ...(ca === undefined ? {} : { ca: ca() }) },
+  })
+  return {
+    forward: (request, onHead) => new Exchange(request, onHead).run(pool),
+    close: () => pool.destroy(),
+  }
+}
+
+/** A caller that takes nothing for this long while bytes wait for it is treated as gone. */
+const STALLED_AFTER_MS = 60_000
+
+/** One request and its answer, as undici's handler. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #request: UpstreamRequest
+  readonly #onHead: OnHead
+  readonly #done = Promise.withResolvers<Forwarded>()
+  readonly #abort = () => this.#end('aborted')
+  readonly #callerGone = () => this.#end('caller-gone')
+  readonly #resume = () => {
+    clearTimeout(this.#stalled)
+    this.#controller?.resume()
+  }
+  #controller: Dispatcher.DispatchController | undefined
+  #destination: Writable | undefined
+  #timer: NodeJS.Timeout | undefined
+  #stalled: NodeJS.Timeout | undefined
+  #headSeen = false
+  #settled = false
+  #bytes = 0
+
+  constructor(request: UpstreamRequest, onHead: OnHead) {
+    this.#request = request
+    this.#onHead = onHead
+  }
+
+  run(pool: Pool): Promise<Forwarded> {
+    const { method, path, headers, body, signal, answerWithinMs } = this.#request
+    if (signal.aborted) {
+      this.#end('aborted')
+      return this.#done.promise
+    }
+    signal.addEventListener('abort', this.#abort, { once: true })
+    this.#timer = setTimeout(() => this.#fail(new Refusal('upstream_timeout')), answerWithinMs)
+    pool.dispatch({ method: method as Dispatcher.HttpMethod, path, headers, body: body ?? null }, this)
+    return this.#done.promise
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#settled) controller.abort(new Error('no longer wanted'))
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    // 1xx answers concern the connection, not the caller.
+    if (status < 200 || this.#settled) return
+    this.#headSeen = true
+    clearTimeout(this.#timer)
+    controller.pause()
+    const head: UpstreamHead = { status, headers: linesOf(controller.rawHeaders) }
+    this.#onHead(head).then(
+      (destination) => this.#begin(controller, destination),
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
+  #begin(controller: Dispatcher.DispatchController, destination: Writable | undefined): void {
+    if (this.#settled) return
+    if (destination === undefined) return this.#end('complete')
+    this.#destination = destination
+    if (destination.destroyed) return this.#end('caller-gone')
+    destination.on('drain', this.#resume)
+    destination.once('close', this.#callerGone)
+    controller.resume()
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#settled || this.#destination === undefined) return
+    this.#bytes += chunk.length
+    if (this.#destination.write(chunk)) return
+    controller.pause()
+    clearTimeout(this.#stalled)
+    this.#stalled = setTimeout(this.#callerGone, STALLED_AFTER_MS)
+  }
+
+  onResponseEnd(): void {
+    this.#settle({ bytes: this.#bytes, end: 'complete' })
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+    if (this.#headSeen) return this.#settle({ bytes: this.#bytes, end: 'upstream-broke' })
+    // The body's own refusal (too large) comes back as the request's error.
+    if (error instanceof Refusal) return this.#fail(error)
+    this.#fail(error instanceof errors.HeadersTimeoutError ? new Refusal('upstream_timeout') : new Refusal('upstream_unavailable', { detail: causeOf(error) }))
+  }
+
+  #end(end: Forwarded['end']): void {
+    this.#settle({ bytes: this.#bytes, end })
+    this.#controller?.abort(new Error(end))
+  }
+
+  #fail(error: unknown): void {
+    if (this.#settled) return
+    this.#release()
+    this.#done.reject(error)
+    this.#controller?.abort(new Error('refused'))
+  }
+
+  #settle(forwarded: Forwarded): void {
+    if (this.#settled) return
+    this.#release()
+    this.#done.resolve(forwarded)
+  }
+
+  #release(): void {
+    this.#settled = true
+    clearTimeout(this.#timer)
+    clearTimeout(this.#stalled)
+    this.#request.signal.removeEventListener('abort', this.#abort)
+    this.#destination?.removeListener('drain', this.#resume)
+    this.#destination?.removeListener('close', this.#callerGone)
+  }
+}
+
+function linesOf(raw: Dispatcher.DispatchController['rawHeaders']): HeaderLine[] {
+  const lines: HeaderLine[] = []
+  if (!Array.isArray(raw)) return lines
+  for (let i = 0; i + 1 < raw.length; i += 2) lines.push([String(raw[i]), String(raw[i + 1])])
+  return lines
+}
+
+/** Why the upstream could not be reached, from a closed list of words: error messages of libraries are not repeated. */
+function causeOf(error: Error): string {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  switch (code) {
+    case 'ECONNREFUSED':
+      return 'connection refused'
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'its name does not resolve'
+    case 'UND_ERR_CONNECT_TIMEOUT':
+      return 'connecting took too long'
+    case 'ECONNRESET':
+    case 'UND_ERR_SOCKET':
+      return 'the connection was closed'
+    default:
+      return /^(ERR_TLS|CERT|DEPTH|SELF_SIGNED|UNABLE_TO)/.test(code) ? 'its certificate is not trusted' : 'the connection failed'
+  }
+}

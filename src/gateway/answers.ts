@@ -1,0 +1,104 @@
+/**
+ * How the gateway answers by itself: refusals and its own JSON.
+ *
+ * Under /clusters a refusal is a Kubernetes `Status`, so that kubectl and client libraries show it; elsewhere it is
+ * problem details (RFC 9457), or a page for a browser that asks for HTML. Every form carries the stable code, what was
+ * wrong and the mend, and the request id; none carries a value of the request.
+ */
+import type { ServerResponse } from 'node:http'
+import type { Refusal } from '../errors.ts'
+import { page } from './page.ts'
+
+/** Set on everything the gateway says itself: never cached, never framed, never sniffed. */
+const OWN_HEADERS = {
+  'Cache-Control': 'no-store',
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+  'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+} as const
+
+const NO_CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+
+export type Form = 'status' | 'problem' | 'page'
+
+export interface AnswerContext {
+  readonly response: ServerResponse
+  readonly requestId: string
+  readonly form: Form
+}
+
+/** Sends a refusal. Does nothing but close the connection when an answer has already begun. */
+export function answerRefusal({ response, requestId, form }: AnswerContext, refusal: Refusal): void {
+  if (response.headersSent) return void response.destroy()
+  if (refusal.retryAfterSeconds !== undefined) response.setHeader('Retry-After', String(refusal.retryAfterSeconds))
+  // RFC 9110 11.6.1 wants a challenge with every 401; RFC 6750 3.1 names the fault of a token that was sent.
+  if (refusal.status === 401) response.setHeader('WWW-Authenticate', refusal.code.startsWith('token_') ? 'Bearer realm="mandate", error="invalid_token"' : 'Bearer realm="mandate"')
+  if (refusal.status === 413 || refusal.status === 431) response.setHeader('Connection', 'close')
+  if (form === 'page') return answerPage(response, refusal.status, refusalPage(refusal, requestId), requestId)
+  const body = form === 'status' ? statusOf(refusal, requestId) : problemOf(refusal, requestId)
+  const type = form === 'status' ? 'application/json' : 'application/problem+json'
+  send(response, refusal.status, type, NO_CONTENT_POLICY, `${JSON.stringify(body)}\n`, requestId)
+}
+
+/** Sends JSON of our own. */
+export function answerJson(response: ServerResponse, status: number, value: unknown, requestId: string): void {
+  send(response, status, 'application/json', NO_CONTENT_POLICY, `${JSON.stringify(value)}\n`, requestId)
+}
+
+/** Sends one of our pages. */
+export function answerPage(response: ServerResponse, status: number, { html, policy }: { html: string; policy: string }, requestId: string): void {
+  send(response, status, 'text/html; charset=utf-8', policy, html, requestId)
+}
+
+/** Sends the browser elsewhere by GET. */
+export function answerRedirect(response: ServerResponse, location: string, requestId: string): void {
+  response.setHeader('Location', location)
+  send(response, 303, 'text/plain; charset=utf-8', NO_CONTENT_POLICY, '', requestId)
+}
+
+function send(response: ServerResponse, status: number, type: string, policy: string, body: string, requestId: string): void {
+  for (const [name, value] of Object.entries(OWN_HEADERS)) response.setHeader(name, value)
+  response.setHeader('Content-Security-Policy', policy)
+  response.setHeader('Content-Type', type)
+  response.setHeader('X-Request-Id', requestId)
+  response.statusCode = status
+  response.end(body)
+}
+
+function problemOf(refusal: Refusal, requestId: string) {
+  const { code, status, title, detail, mend } = refusal
+  return { type: `urn:mandate:refusal:${code}`, title, status, code, ...(detail === undefined ? {} : { detail }), mend, requestId }
+}
+
+/** metav1.Status reasons by HTTP status; where Kubernetes has no word the reason is left to the code. */
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'BadRequest', 401: 'Unauthorized', 403: 'Forbidden', 404: 'NotFound', 405: 'MethodNotAllowed', 409: 'Conflict',
+  413: 'RequestEntityTooLarge', 429: 'TooManyRequests', 500: 'InternalError', 502: 'ServiceUnavailable', 503: 'ServiceUnavailable', 504: 'Timeout',
+}
+
+function statusOf(refusal: Refusal, requestId: string) {
+  const { code, status, message, mend, retryAfterSeconds } = refusal
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message: `${message}. ${mend} (${code}, request ${requestId})`,
+    reason: REASONS[status] ?? 'BadRequest',
+    details: { causes: [{ reason: code, message: mend }], ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) },
+    code: status,
+  }
+}
+
+function refusalPage(refusal: Refusal, requestId: string) {
+  return page({
+    title: refusal.title,
+    body: [
+      { kind: 'text', text: refusal.detail === undefined ? refusal.mend : `${refusal.detail}. ${refusal.mend}` },
+      { kind: 'actions', actions: [{ label: 'Sign in', href: '/login' }] },
+      { kind: 'small', text: `${refusal.code} · request ${requestId}` },
+    ],
+  })
+}

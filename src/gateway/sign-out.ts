@@ -1,0 +1,115 @@
+/**
+ * Signing out: /logout here and at the issuer, everywhere, and by the issuer's back channel.
+ *
+ * Security: what ends a login goes into the revocation log before anything else is tried, so every replica knows even
+ * if the rest fails. Forms carry a token bound to the login, besides the Origin check.
+ */
+import { whoOf } from '../audit/audit-event.ts'
+import type { AuditSink } from '../audit/audit-sink.ts'
+import { fromOurOrigin } from '../authenticate/session.ts'
+import type { Clock } from '../clock.ts'
+import { Refusal } from '../errors.ts'
+import type { Login, Logins } from '../logins/logins.ts'
+import type { LoginRecords } from '../logins/records.ts'
+import type { Caller } from '../principal.ts'
+import type { Provider } from '../providers/provider.ts'
+import { Secret } from '../secret.ts'
+import type { Revocations } from '../store/revocations.ts'
+import type { Store } from '../store/store.ts'
+import { answerJson, answerPage } from './answers.ts'
+import type { Cookies } from './cookies.ts'
+import { readForm } from './form-body.ts'
+import { page } from './page.ts'
+import { requireMethod, type Visit } from './visit.ts'
+
+export interface SignOutParts {
+  readonly origin: string
+  readonly providers: Readonly<Record<string, Provider>>
+  readonly cookies: Cookies
+  readonly logins: Logins
+  readonly records: LoginRecords
+  readonly revocations: Revocations
+  readonly store: Store
+  readonly audit: AuditSink
+  readonly clock: Clock
+}
+
+export interface SignOutEndpoints {
+  /** GET shows the choice, POST ends this login, or all of the person's with `everywhere=yes`. */
+  logout(visit: Visit): Promise<void>
+  /** POST of an issuer: OpenID Connect Back-Channel Logout 1.0. */
+  backChannel(visit: Visit, name: string): Promise<void>
+}
+
+/** The hidden token of forms: bound to the login, so that no other page can know it. */
+export function formToken(cookie: Secret): string {
+  return new Secret(`form\n${cookie.expose()}`).digest()
+}
+
+export function createSignOut(parts: SignOutParts): SignOutEndpoints {
+  const current = async (visit: Visit): Promise<{ cookie: Secret; login: Login } | undefined> => {
+    const cookie = parts.cookies.login(visit.head.values.get('cookie'))
+    const login = cookie && (await parts.logins.find(cookie.digest()))
+    return cookie && login && { cookie, login }
+  }
+
+  const show = (visit: Visit, cookie: Secret) => {
+    const token = formToken(cookie)
+    const actions = [
+      { label: 'Sign out', href: '/logout', post: { token } },
+      { label: 'Sign out everywhere', href: '/logout', post: { token, everywhere: 'yes' }, quiet: true },
+    ]
+    const text = 'Signing out everywhere ends all your logins and refuses every token issued to you before now.'
+    answerPage(visit.response, 200, page({ title: 'Sign out?', body: [{ kind: 'text', text }, { kind: 'actions', actions }] }), visit.requestId)
+  }
+
+  const end = async (visit: Visit, login: Login, everywhere: boolean): Promise<URL | undefined> => {
+    const { principal, loginId } = login
+    const caller: Caller = { principal, proof: { kind: 'login', loginId }, ended: login.ended }
+    const tokens = await parts.records.tokens(loginId)
+    if (everywhere) await parts.revocations.revoke({ kind: 'principal', issuer: principal.issuer, subject: principal.subject, notBefore: parts.clock.now() })
+    await parts.logins.end(loginId)
+    await parts.audit.record({ event: 'logout', address: visit.address, who: whoOf(caller), provider: principal.provider, issuer: principal.issuer, subject: principal.subject, login: loginId, cause: everywhere ? 'everywhere' : 'person' })
+    const provider = parts.providers[principal.provider]
+    if (tokens?.value.refreshToken !== undefined) void provider?.signOut.revoke(tokens.value.refreshToken)
+    return provider?.signOut.url(tokens?.value.idToken, `${parts.origin}/`)
+  }
+
+  return {
+    async logout(visit) {
+      requireMethod(visit, 'GET', 'POST')
+      const found = await current(visit)
+      visit.response.setHeader('Clear-Site-Data', '"cache"')
+      if (found !== undefined && visit.request.method === 'GET') return show(visit, found.cookie)
+      let upstream: URL | undefined
+      if (found !== undefined) {
+        const { values } = visit.head
+        if (!fromOurOrigin({ origin: values.get('origin'), fetchSite: values.get('sec-fetch-site') }, parts.origin)) throw new Refusal('origin_refused')
+        const form = await readForm(visit.request)
+        if (!new Secret(form.get('token') ?? '').equals(new Secret(formToken(found.cookie)))) throw new Refusal('csrf_refused')
+        upstream = await end(visit, found.login, form.get('everywhere') === 'yes')
+      }
+      visit.response.setHeader('Set-Cookie', parts.cookies.clearLogin())
+      const again = { kind: 'actions', actions: [{ label: 'Sign in again', href: '/login', quiet: true }] } as const
+      // A page and not a redirect: the form's policy allows our own origin alone, and browsers apply it to redirects.
+      const content = upstream === undefined ? {} : { continueTo: upstream.href }
+      answerPage(visit.response, 200, page({ title: 'You are signed out', body: [{ kind: 'text', text: 'This browser holds no login any more.' }, again], ...content }), visit.requestId)
+    },
+
+    async backChannel(visit, name) {
+      requireMethod(visit, 'POST')
+      const provider = parts.providers[name]
+      if (provider === undefined) throw new Refusal('provider_unknown')
+      const form = await readForm(visit.request)
+      const ended = await provider.verifyLogoutToken(new Secret(form.get('logout_token') ?? ''))
+      const { issuer, subject, sid, tokenId, expiresAt } = ended
+      const once = await parts.store.put(`logout-token:${new Secret(JSON.stringify([issuer, tokenId])).digest()}`, Buffer.from('1'), { ifVersion: 0, ttlMs: Math.max(60_000, expiresAt + 60_000 - parts.clock.now()) })
+      if (once === undefined) throw new Refusal('logout_token_invalid', { detail: 'it was used before' })
+      // Section 2.7: with a sid that session ends, without one all of the subject's.
+      if (sid !== undefined) await parts.revocations.revoke({ kind: 'session', issuer, sid })
+      else if (subject !== undefined) await parts.revocations.revoke({ kind: 'principal', issuer, subject, notBefore: parts.clock.now() })
+      await parts.audit.record({ event: 'logout', address: visit.address, who: undefined, provider: name, issuer, subject, login: '', cause: 'back-channel' })
+      answerJson(visit.response, 200, {}, visit.requestId)
+    },
+  }
+}

@@ -1,0 +1,37 @@
+/** One request that has passed framing: what every endpoint of the gateway gets to see. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Refusal } from '../errors.ts'
+import type { RequestHead } from './request-head.ts'
+import type { RequestTarget } from './request-target.ts'
+
+export interface Visit {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** Names this request in answers, logs and audit. Ours, never the caller's. */
+  readonly requestId: string
+  /** The caller's address; of a trusted proxy's client where one is configured. */
+  readonly address: string
+  readonly head: RequestHead
+  readonly target: RequestTarget
+}
+
+/** The query's fields. Throws Refusal `path_ambiguous` when one of `once` comes twice: which one counts would be a guess. */
+export function queryOf({ target }: Visit, once: readonly string[]): URLSearchParams {
+  const query = new URLSearchParams(target.search)
+  for (const name of once) {
+    if (query.getAll(name).length > 1) throw new Refusal('path_ambiguous', { detail: `the query has ${name} twice` })
+  }
+  return query
+}
+
+/** True when a browser navigates here and would rather see a page. */
+export function wantsPage({ head, request }: Visit): boolean {
+  return request.method === 'GET' && (head.values.get('accept') ?? '').includes('text/html')
+}
+
+/** Refuses methods other than the given. */
+export function requireMethod({ request, response }: Visit, ...methods: string[]): void {
+  if (methods.includes(request.method ?? '')) return
+  response.setHeader('Allow', methods.join(', '))
+  throw new Refusal('method_unsupported')
+}

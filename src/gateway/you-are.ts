@@ -1,0 +1,88 @@
+/** Who am I: the page at / and the JSON at /whoami. Both show an allow-list of claims, and never a token. */
+import type { Authenticator, Presented } from '../authenticate/authenticator.ts'
+import { Refusal } from '../errors.ts'
+import type { Logins } from '../logins/logins.ts'
+import { answerJson, answerPage, answerRedirect } from './answers.ts'
+import { page } from './page.ts'
+import { requireMethod, type Visit } from './visit.ts'
+
+export interface YouAreParts {
+  readonly authenticator: Authenticator
+  readonly logins: Pick<Logins, 'find'>
+  readonly clusters: readonly string[]
+  readonly presentedOf: (visit: Visit, writes: boolean) => Presented
+}
+
+export interface YouAreEndpoints {
+  /** GET / */
+  home(visit: Visit): Promise<void>
+  /** GET /whoami */
+  whoami(visit: Visit): Promise<void>
+}
+
+interface Shown {
+  readonly kind: string
+  readonly provider: string
+  readonly issuer: string
+  readonly subject: string
+  readonly claims: Readonly<Record<string, unknown>>
+  readonly signedInAt?: string
+  readonly endsAt?: string
+}
+
+export function createYouAre({ authenticator, logins, clusters, presentedOf }: YouAreParts): YouAreEndpoints {
+  const shown = async (visit: Visit): Promise<Shown> => {
+    const answer = await authenticator.authenticate(presentedOf(visit, false))
+    if (answer.result === 'rejected') throw answer.refusal
+    if (answer.result === 'not-applicable') throw new Refusal('not_signed_in')
+    const { principal, proof } = answer.caller
+    const { kind, provider, issuer, subject } = principal
+    if (proof.kind === 'bearer') {
+      return { kind, provider, issuer, subject, claims: { groups: principal.groups, scope: proof.scopes.join(' ') }, endsAt: new Date(proof.expiresAt).toISOString() }
+    }
+    const login = await logins.find(proof.loginId)
+    if (login === undefined) throw new Refusal('login_ended')
+    return { kind, provider, issuer, subject, claims: login.shown, signedInAt: new Date(login.signedInAt).toISOString(), endsAt: new Date(login.endsAt).toISOString() }
+  }
+
+  return {
+    async whoami(visit) {
+      requireMethod(visit, 'GET')
+      answerJson(visit.response, 200, await shown(visit), visit.requestId)
+    },
+    async home(visit) {
+      requireMethod(visit, 'GET')
+      let you: Shown
+      try {
+        you = await shown(visit)
+      } catch (error) {
+        if (error instanceof Refusal && error.status === 401) return answerRedirect(visit.response, '/login', visit.requestId)
+        throw error
+      }
+      const facts = [
+        ['Signed in with', you.provider] as const,
+        ...Object.entries(you.claims).map(([name, value]) => [name, text(value)] as const),
+        ['Issuer', you.issuer] as const,
+        ['Ends', you.endsAt ?? ''] as const,
+      ]
+      const links = clusters.map((name) => ({ label: `/clusters/${name}`, href: `/clusters/${name}/api/v1/namespaces` }))
+      answerPage(
+        visit.response,
+        200,
+        page({
+          title: `You are ${text(you.claims['name'] ?? you.subject)}`,
+          body: [
+            { kind: 'facts', facts },
+            { kind: 'links', title: 'Clusters', links },
+            { kind: 'actions', actions: [{ label: 'Sign out', href: '/logout', quiet: true }] },
+          ],
+        }),
+        visit.requestId,
+      )
+    },
+  }
+}
+
+function text(value: unknown): string {
+  return Array.isArray(value) ? value.map(String).join(', ') : typeof value === 'object' ? JSON.stringify(value) : String(value)
+}

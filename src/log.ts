@@ -1,0 +1,51 @@
+/**
+ * The operator's log: JSON lines on standard error, apart from the audit log.
+ *
+ * Security: a log line takes a fixed message and a flat record of scalars. Errors are reduced to their name and code,
+ * never their message or stack, because messages of libraries can quote what they were given (promise 5). The one
+ * exception is a fault of ours (`log.fault`), whose stack names code positions and whose message is withheld.
+ */
+
+export type Fields = Readonly<Record<string, string | number | boolean | undefined>>
+
+export interface Log {
+  info(message: string, fields?: Fields): void
+  warn(message: string, fields?: Fields): void
+  /** An unexpected error of our own: its name, code and the code positions of its stack. */
+  fault(message: string, error: unknown, fields?: Fields): void
+}
+
+export type Level = 'info' | 'warn' | 'error' | 'silent'
+
+const ORDER: Record<Level, number> = { info: 0, warn: 1, error: 2, silent: 3 }
+
+/** What may be said about an error from elsewhere: its class and its code, never its message. */
+export function describeError(error: unknown): { error: string; code?: string; cause?: string } {
+  if (!(error instanceof Error)) return { error: typeof error }
+  const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {}
+  const cause = error.cause instanceof Error ? { cause: describeError(error.cause).code ?? error.cause.name } : {}
+  return { error: error.name, ...code, ...cause }
+}
+
+function positions(error: unknown): string | undefined {
+  if (!(error instanceof Error) || error.stack === undefined) return undefined
+  return error.stack
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line))
+    .slice(0, 6)
+    .map((line) => line.trim())
+    .join(' < ')
+}
+
+/** A log that writes one JSON object a line through `write`. */
+export function createLog(write: (line: string) => void, level: Level = 'info'): Log {
+  const emit = (at: Level, message: string, fields: Fields = {}) => {
+    if (ORDER[at] < ORDER[level]) return
+    write(`${JSON.stringify({ time: new Date().toISOString(), level: at, message, ...fields })}\n`)
+  }
+  return {
+    info: (message, fields) => emit('info', message, fields),
+    warn: (message, fields) => emit('warn', message, fields),
+    fault: (message, error, fields) => emit('error', message, { ...fields, ...describeError(error), at: positions(error) }),
+  }
+}

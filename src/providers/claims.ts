@@ -1,0 +1,89 @@
+/**
+ * What verified claims say of a principal. The same reading for ID tokens at sign-in and for bearers, so that one person
+ * is never two.
+ *
+ * Security: a principal is `iss` + `sub`. Name and e-mail are attributes: an e-mail counts only with `email_verified`
+ * true (not "true"). Groups decide about rights, so a groups claim of another shape refuses the whole token instead of
+ * being read in part: a dropped entry could be the one that a rule denies.
+ */
+import type { ProviderConfig } from '../config/provider.ts'
+import { Refusal } from '../errors.ts'
+import type { Principal, PrincipalKind } from '../principal.ts'
+import { isObject } from './issuer-json.ts'
+import type { VerifiedClaims } from './verify.ts'
+
+type Naming = Pick<ProviderConfig, 'name' | 'claims' | 'kubernetes'>
+
+const LONGEST_ATTRIBUTE = 256
+const MOST_GROUPS = 2_000
+
+/** Throws Refusal `token_claims_invalid`. */
+export function principalOf(kind: PrincipalKind, claims: VerifiedClaims, config: Naming): Principal {
+  if (claims.sub === undefined) throw new Refusal('token_claims_invalid', { detail: 'sub is missing' })
+  const name = attribute(claims[config.claims.name])
+  const email = claims['email_verified'] === true ? attribute(claims['email']) : undefined
+  const kubernetesUser = kubernetesUserOf(claims, config)
+  const actor = actorOf(claims, config)
+  return Object.freeze({
+    kind,
+    provider: config.name,
+    issuer: claims.iss,
+    subject: claims.sub,
+    groups: groupsOf(claims[config.claims.groups]),
+    ...(name === undefined ? {} : { name }),
+    ...(email === undefined ? {} : { email }),
+    ...(kubernetesUser === undefined ? {} : { kubernetesUser }),
+    ...(actor === undefined ? {} : { actor }),
+  })
+}
+
+/** The claim that `kubernetes.user` names, when it is text that may name somebody; an e-mail only when verified. */
+function kubernetesUserOf(claims: VerifiedClaims, config: Naming): string | undefined {
+  const { user } = config.kubernetes
+  if (user === 'email' && claims['email_verified'] !== true) return undefined
+  const value = claims[user]
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+/** The claims that /whoami may show; an unverified e-mail is nobody's and is left out. */
+export function shownClaims(claims: VerifiedClaims, config: Naming): Readonly<Record<string, unknown>> {
+  const may = (claim: string) => Object.hasOwn(claims, claim) && (claim !== 'email' || claims['email_verified'] === true)
+  return Object.freeze(Object.fromEntries(config.claims.whoami.filter(may).map((claim) => [claim, claims[claim]])))
+}
+
+/** A list of text; one text counts as a list of one; absence as none. */
+function groupsOf(value: unknown): readonly string[] {
+  if (value === undefined || value === null) return Object.freeze([])
+  const list: unknown[] = Array.isArray(value) ? value : [value]
+  const groups = list.filter((group): group is string => typeof group === 'string' && group !== '')
+  if (groups.length !== list.length || list.length > MOST_GROUPS) {
+    throw new Refusal('token_claims_invalid', { detail: 'the groups claim is not a list of non-empty text' })
+  }
+  return Object.freeze([...new Set(groups)])
+}
+
+/** RFC 8693 4.1: who acts for the subject now. Earlier actors, nested within, are history and decide nothing. */
+function actorOf(claims: VerifiedClaims, config: Naming): Principal | undefined {
+  const { act } = claims
+  if (act === undefined) return undefined
+  if (
+    !isObject(act) ||
+    typeof act['sub'] !== 'string' ||
+    act['sub'] === '' ||
+    (act['iss'] !== undefined && typeof act['iss'] !== 'string')
+  ) {
+    throw new Refusal('token_claims_invalid', { detail: 'act does not name an actor' })
+  }
+  return Object.freeze({
+    kind: 'machine',
+    provider: config.name,
+    issuer: act['iss'] ?? claims.iss,
+    subject: act['sub'],
+    groups: Object.freeze([]),
+  })
+}
+
+function attribute(value: unknown): string | undefined {
+  if (typeof value !== 'string' || value.length > LONGEST_ATTRIBUTE || value.trim() === '') return undefined
+  return /[\p{Cc}\p{Zl}\p{Zp}]/u.test(value) ? undefined : value
+}

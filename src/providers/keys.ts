@@ -1,0 +1,116 @@
+/**
+ * The signing keys of one issuer, each imported once. The same keys verify bearers, ID tokens and logout tokens.
+ *
+ * Security:
+ * - Good keys outlive a failed, empty or useless refresh, for a day (promise 9; last-good.ts says why not longer).
+ * - A token with an unknown `kid` costs the sender nothing, so it may cost the issuer nothing either: all of them
+ *   together cause at most one fetch in 30 s, and a `kid` found unknown causes none for 60 s.
+ * - While the latest fetch failed, an unknown key means "cannot tell" (503), not "no" (401): the token may well be
+ *   signed by a key we could not fetch.
+ * - A `kid` is only ever compared. It is no path, no address and no query.
+ */
+import type { KeyObject } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import type { ProviderConfig } from '../config/provider.ts'
+import { Refusal } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Discovery } from './discovery.ts'
+import type { IssuerHttp } from './issuer-http.ts'
+import { fetchJsonObject, reasonWord } from './issuer-json.ts'
+import { importKeySet, type SigningKey } from './key-set.ts'
+import { createLastGood } from './last-good.ts'
+
+/** The part of a JWT's header that chooses a key. */
+export interface KeyQuery {
+  readonly kid?: string | undefined
+  readonly alg: string
+}
+
+export interface IssuerKeys {
+  /**
+   * The one key that fits. Throws Refusal `token_algorithm_refused` for an algorithm that the provider does not
+   * allow, `token_key_unknown`, or `issuer_unavailable` when it cannot be told.
+   */
+  find(query: KeyQuery): Promise<KeyObject>
+  /** When the keys were last fetched, milliseconds since the epoch; undefined before the first time. */
+  fetchedAt(): number | undefined
+  close(): void
+}
+
+const FRESH_MS = 300_000
+const KEEP_MS = 86_400_000
+const COOLDOWN_MS = 30_000
+const UNKNOWN_MS = 60_000
+const UNKNOWN_KIDS = 1_000
+const LONGEST_KID = 512
+
+export function createIssuerKeys(
+  config: Pick<ProviderConfig, 'name' | 'algorithms'>,
+  { discovery, http, clock, log }: { readonly discovery: Discovery; readonly http: IssuerHttp; readonly clock: Clock; readonly log: Log },
+): IssuerKeys {
+  const kept = createLastGood({
+    load: async () => {
+      const { jwks_uri } = await discovery.metadata()
+      return importKeySet(await fetchJsonObject(http, jwks_uri), config.algorithms)
+    },
+    // When metadata is what is missing, discovery has logged why.
+    failed: (error) =>
+      log.warn('keys of an issuer cannot be had', {
+        provider: config.name,
+        reason: error instanceof Refusal ? 'metadata' : reasonWord(error),
+      }),
+    clock,
+    freshMs: FRESH_MS,
+    keepMs: KEEP_MS,
+  })
+  const unknown = new Map<string, number>()
+  let cooledAt = Number.NEGATIVE_INFINITY
+  let fetching: Promise<boolean> | undefined
+
+  /** Fetches for an unknown kid if one is due, or joins the fetch that another began; true after a good one. */
+  const renewFor = async (kid: string): Promise<boolean> => {
+    if ((unknown.get(kid) ?? 0) > clock.now()) return false
+    if (fetching !== undefined) return fetching
+    if (clock.now() < cooledAt) return false
+    cooledAt = clock.now() + COOLDOWN_MS
+    fetching = kept.renew().finally(() => {
+      fetching = undefined
+    })
+    return fetching
+  }
+
+  return {
+    async find({ kid, alg }) {
+      if (!config.algorithms.some((allowed) => allowed === alg)) throw new Refusal('token_algorithm_refused')
+      const before = kept.loadedAt()
+      const first = choose(await kept.get(), kid, alg)
+      if (first !== undefined) return first
+      // Without a kid a newer set answers no better; with keys fetched during this call there is nothing newer.
+      if (kid === undefined || kid.length > LONGEST_KID || before === undefined) throw unknownKey(kept.failing())
+      if (await renewFor(kid)) {
+        const second = choose(await kept.get(), kid, alg)
+        if (second !== undefined) return second
+        // Only what a fetch has shown to be unknown is remembered: a kid met during the cooldown may be a new key's.
+        remember(unknown, kid, clock.now() + UNKNOWN_MS)
+      }
+      throw unknownKey(kept.failing())
+    },
+    fetchedAt: () => kept.loadedAt(),
+    close: () => kept.close(),
+  }
+}
+
+function unknownKey(failing: boolean): Refusal {
+  return new Refusal(failing ? 'issuer_unavailable' : 'token_key_unknown')
+}
+
+/** The key of that kid; without a kid the only key that fits. Two that fit are none: guessing is not verifying. */
+function choose(keys: readonly SigningKey[], kid: string | undefined, alg: string): KeyObject | undefined {
+  const fitting = keys.filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid))
+  return fitting.length === 1 ? fitting[0]?.key : undefined
+}
+
+function remember(unknown: Map<string, number>, kid: string, until: number): void {
+  if (unknown.size >= UNKNOWN_KIDS) for (const oldest of unknown.keys().take(1)) unknown.delete(oldest)
+  unknown.set(kid, until)
+}

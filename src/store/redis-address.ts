@@ -1,0 +1,50 @@
+/**
+ * Where Redis is, read from a URL.
+ *
+ * Security: the URL carries a password, and `new URL` quotes what it could not parse in its error. So the URL is read
+ * here, every error is written by us, and what goes on is host, port and a Secret; nothing later sees the URL.
+ */
+import { Secret } from '../secret.ts'
+
+export interface RedisAddress {
+  readonly host: string
+  readonly port: number
+  readonly tls: boolean
+  readonly username: string | undefined
+  readonly password: Secret | undefined
+  readonly database: number
+}
+
+/**
+ * Reads `redis[s]://[[username][:password]@]host[:port][/database]` (IANA registration of the redis scheme).
+ * Throws an Error for the operator, which never quotes the URL.
+ */
+export function redisAddress(url: Secret | string): RedisAddress {
+  const text = typeof url === 'string' ? url : url.expose()
+  const parsed = URL.parse(text)
+  if (!parsed) throw new Error('the Redis URL cannot be read: expected redis://host:port or rediss://host:port')
+  if (parsed.protocol !== 'redis:' && parsed.protocol !== 'rediss:') {
+    throw new Error('the Redis URL must begin with redis:// or rediss://')
+  }
+  if (parsed.hostname === '') throw new Error('the Redis URL names no host')
+  if (!/^\/?\d*$/.test(parsed.pathname)) throw new Error('the path of the Redis URL must be a database number')
+  if (parsed.search !== '' || parsed.hash !== '') throw new Error('the Redis URL must not have a query or a fragment')
+  const password = decoded(parsed.password)
+  return {
+    host: parsed.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: parsed.port === '' ? 6379 : Number(parsed.port),
+    tls: parsed.protocol === 'rediss:',
+    username: decoded(parsed.username),
+    password: password === undefined ? undefined : new Secret(password),
+    database: Number(parsed.pathname.slice(1)),
+  }
+}
+
+function decoded(part: string): string | undefined {
+  if (part === '') return undefined
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    throw new Error('the user or password in the Redis URL is not percent-encoded correctly')
+  }
+}

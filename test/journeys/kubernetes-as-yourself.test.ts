@@ -1,0 +1,4 @@
+import { kubernetesAsYourself } from './kubernetes-as-yourself.journey.ts'
+import { standIns } from './world.ts'
+
+kubernetesAsYourself('on stand-ins', standIns)
