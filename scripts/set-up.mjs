@@ -12,11 +12,13 @@ const wanted = createHash('sha256').update(readFileSync('package-lock.json')).up
 const ready = existsSync(MARK) && readFileSync(MARK, 'utf8') === wanted
 
 if (!ready) {
-  console.error('mandate: installing the pinned packages and the project\'s own Node (once) ...')
+  console.error("mandate: installing the pinned packages and the project's own Node (once) ...")
   const npm = process.env.npm_execpath
   const [command, ...first] = npm === undefined ? ['npm'] : [process.execPath, npm]
   // npm checks engines against the Node it runs on; the packages run on the Node that comes with them.
-  const { status } = spawnSync(command, [...first, 'ci', '--no-audit', '--no-fund', '--loglevel=error'], { stdio: ['ignore', 'inherit', 'inherit'] })
+  const { status } = spawnSync(command, [...first, 'ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
   if (status !== 0) {
     console.error('mandate: npm ci failed; see above. It needs a reachable npm registry and about 600 MB of disk.')
     process.exit(1)
@@ -27,7 +29,9 @@ if (!ready) {
 if (!existsSync('node_modules/.bin/node') && !existsSync('node_modules/.bin/node.cmd')) {
   const major = Number(process.versions.node.split('.')[0])
   if (major < 24) {
-    console.error(`mandate: no Node comes with the project for ${process.platform} ${process.arch}, and this machine's Node is ${process.versions.node}. Install Node 24 or newer.`)
+    console.error(
+      `mandate: no Node comes with the project for ${process.platform} ${process.arch}, and this machine's Node is ${process.versions.node}. Install Node 24 or newer.`,
+    )
     process.exit(1)
   }
 }

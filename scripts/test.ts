@@ -1,8 +1,9 @@
 /**
- * Runs the tests: `unit` is everything that needs only Node, `real` the suites on real parts. Further arguments are
- * files or flags for Node's test runner. Ends with one plain line: N passed, N failed.
+ * Runs the tests: `unit` is everything that needs only Node, `real` the suites on real parts, `package` the tarball as
+ * it ships, `node24` the units on the older Node. Further arguments are files. Ends with one plain line: N passed, N
+ * failed; with MANDATE_TEST_COUNTS the two numbers are appended to that file as well.
  */
-import { globSync } from 'node:fs'
+import { appendFileSync, globSync } from 'node:fs'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 
@@ -10,10 +11,16 @@ const [kind = 'unit', ...only] = process.argv.slice(2)
 const PATTERNS: Readonly<Record<string, readonly string[]>> = {
   unit: ['src/**/*.test.ts', 'test/journeys/**/*.test.ts', 'test/fakes/**/*.test.ts', 'test/house/**/*.test.ts'],
   real: ['test/real/**/*.test.ts'],
+  package: ['test/package/**/*.test.ts'],
+  node24: ['src/**/*.test.ts'],
 }
 const files = only.length > 0 ? only : (PATTERNS[kind] ?? []).flatMap((pattern) => globSync(pattern)).sort()
+if (kind === 'node24' && !process.version.startsWith('v24.')) {
+  console.error(`this is Node ${process.version}, not 24`)
+  process.exit(1)
+}
 if (files.length === 0) {
-  console.error(`no tests of the kind ${kind}: unit or real`)
+  console.error(`no tests of the kind ${kind}: use one of ${Object.keys(PATTERNS).join(', ')}`)
   process.exit(1)
 }
 
@@ -34,6 +41,8 @@ stream.on('end', () => {
   // A skipped test is a test that cannot fail, so it counts as one that did.
   const failed = counts.failed + counts.skipped
   setImmediate(() => {
+    const { MANDATE_TEST_COUNTS: file } = process.env
+    if (file !== undefined) appendFileSync(file, `${counts.passed} ${failed}\n`)
     console.log(`\n${counts.passed} passed, ${failed} failed`)
     process.exitCode = failed === 0 && counts.passed > 0 ? 0 : 1
   })

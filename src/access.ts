@@ -43,7 +43,9 @@ export interface Steps {
   readonly log: Log
 }
 
-export type Outcome = { readonly result: 'acted'; readonly acted: Acted } | { readonly result: 'refused'; readonly refusal: Refusal; readonly caller: Caller | undefined }
+export type Outcome =
+  | { readonly result: 'acted'; readonly acted: Acted }
+  | { readonly result: 'refused'; readonly refusal: Refusal; readonly caller: Caller | undefined }
 
 const tracer = trace.getTracer('mandate')
 
@@ -70,7 +72,17 @@ async function journey(steps: Steps, attempt: Attempt, act: Act, span: Span): Pr
     const credential = await assume(attempt, caller)
     const who = whoOf(caller)
     const { id, address, action, resource } = attempt
-    await steps.audit.record({ event: 'granted', attempt: id, address, who, action: action.name, resource: nameOf(resource), properties: resource.properties, rule, credential: attempt.sourceName })
+    await steps.audit.record({
+      event: 'granted',
+      attempt: id,
+      address,
+      who,
+      action: action.name,
+      resource: nameOf(resource),
+      properties: resource.properties,
+      rule,
+      credential: attempt.sourceName,
+    })
     return { result: 'acted', acted: await carryOut(steps, attempt, act, caller, credential) }
   } catch (error) {
     const refusal = reasonOf(error, steps.log)
@@ -122,7 +134,15 @@ async function carryOut(steps: Steps, attempt: Attempt, act: Act, caller: Caller
       attempt.source.evict?.(caller, attempt.target)
       return assume(attempt, caller)
     },
-    streamOpened: (upstreamAuditId) => steps.audit.record({ event: 'stream-opened', attempt: attempt.id, who, resource, properties: attempt.resource.properties, upstreamAuditId }),
+    streamOpened: (upstreamAuditId) =>
+      steps.audit.record({
+        event: 'stream-opened',
+        attempt: attempt.id,
+        who,
+        resource,
+        properties: attempt.resource.properties,
+        upstreamAuditId,
+      }),
   }
   const finish = (acted: Acted) => {
     const { status, bytes, upstreamAuditId, cause } = acted
@@ -144,7 +164,18 @@ async function carryOut(steps: Steps, attempt: Attempt, act: Act, caller: Caller
 async function recordRefusal(steps: Steps, attempt: Attempt, caller: Caller | undefined, refusal: Refusal): Promise<Refusal> {
   const { id, address, action, resource } = attempt
   try {
-    await steps.audit.record({ event: 'refused', attempt: id, address, who: caller && whoOf(caller), action: action.name, resource: nameOf(resource), properties: resource.properties, code: refusal.code, detail: refusal.detail, count: 1 })
+    await steps.audit.record({
+      event: 'refused',
+      attempt: id,
+      address,
+      who: caller && whoOf(caller),
+      action: action.name,
+      resource: nameOf(resource),
+      properties: resource.properties,
+      code: refusal.code,
+      detail: refusal.detail,
+      count: 1,
+    })
     return refusal
   } catch {
     return new Refusal('audit_unavailable')

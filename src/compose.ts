@@ -42,7 +42,6 @@ import { createMetrics, type Metrics } from './metrics.ts'
 import { createOidcProvider, type OidcProvider } from './providers/oidc.ts'
 import { randomKey } from './store/key.ts'
 import { createMemoryStore } from './store/memory.ts'
-import { connectRedis } from './store/redis.ts'
 import { createRevocations, type Revocations } from './store/revocations.ts'
 import { createKeyRing, type KeyRing, sealedStore } from './store/sealed.ts'
 import type { Store } from './store/store.ts'
@@ -91,23 +90,49 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
   const audit = composeAudit(config, surroundings, metrics, lifecycle)
   const { store, ring } = surroundings.state ?? (await composeState(config, log, clock, lifecycle))
   const sealed = sealedStore(store, ring)
-  const revocations = createRevocations({ store, ring, clock, log, blindForMs: config.streams.blindFor, keepMs: config.sessions.absolute + KEEP_REVOCATIONS_BEYOND_MS })
+  const revocations = createRevocations({
+    store,
+    ring,
+    clock,
+    log,
+    blindForMs: config.streams.blindFor,
+    keepMs: config.sessions.absolute + KEEP_REVOCATIONS_BEYOND_MS,
+  })
   lifecycle.add(revocations)
   const providers = composeProviders(config, log, clock, lifecycle)
   const records = createLoginRecords({ store, sealed, idleMs: config.sessions.idle, now: () => clock.now(), log })
-  const logins = createLogins({ records, revocations, clock, idleMs: config.sessions.idle, absoluteMs: config.sessions.absolute, streamsMs: config.streams.maxAge })
-  const refreshing = createRefreshing({ records, providers, audit, clock, observe: (provider, result) => metrics.count('mandate_refreshes_total', { provider, result }) })
+  const logins = createLogins({
+    records,
+    revocations,
+    clock,
+    idleMs: config.sessions.idle,
+    absoluteMs: config.sessions.absolute,
+    streamsMs: config.streams.maxAge,
+  })
+  const refreshing = createRefreshing({
+    records,
+    providers,
+    audit,
+    clock,
+    observe: (provider, result) => metrics.count('mandate_refreshes_total', { provider, result }),
+  })
   const loginTokens = createLoginTokens({ records, refreshing, clock })
   const bearers = createBearerAuthenticator({
     providers: Object.values(providers),
     revocations,
     clock,
     streamsMaxAgeMs: config.streams.maxAge,
-    observe: (issuer, result, hit, seconds) => metrics.observe('mandate_token_validation_seconds', { issuer, result, cached: String(hit) }, seconds),
+    observe: (issuer, result, hit, seconds) =>
+      metrics.observe('mandate_token_validation_seconds', { issuer, result, cached: String(hit) }, seconds),
   })
   lifecycle.onStop('bearers', () => bearers.close())
   const authenticator = firstApplicable([createSessionAuthenticator({ logins, origin: config.publicUrl }), bearers])
-  const clusters = new Map(Object.values(config.clusters).map((cluster) => [cluster.name, composeCluster(cluster, config, { loginTokens, clock, metrics, lifecycle })]))
+  const clusters = new Map(
+    Object.values(config.clusters).map((cluster) => [
+      cluster.name,
+      composeCluster(cluster, config, { loginTokens, clock, metrics, lifecycle }),
+    ]),
+  )
   const authorizer = createRouteRules(new Map(Object.values(config.clusters).map(({ name, allow }) => [`cluster/${name}`, allow])))
   const steps: Steps = { authenticator, authorizer, audit, clock, log }
   const cookies = createCookies(config.publicUrl, config.sessions.absolute)
@@ -119,7 +144,17 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
     log,
     cookies,
     clusters,
-    signIn: createSignIn({ origin, providers, cookies, pending: createPendingSignIns(sealed), logins, store, audit, metrics, limit: config.limits.signIns }),
+    signIn: createSignIn({
+      origin,
+      providers,
+      cookies,
+      pending: createPendingSignIns(sealed),
+      logins,
+      store,
+      audit,
+      metrics,
+      limit: config.limits.signIns,
+    }),
     signOut: createSignOut({ origin, providers, cookies, logins, records, revocations, store, audit, clock }),
     youAre: createYouAre({ authenticator, logins, clusters: [...clusters.keys()], presentedOf: presentedBy(cookies) }),
     hostnames: hostnamesOf(config),
@@ -142,12 +177,19 @@ export async function composeState(config: Config, log: Log, clock: Clock, lifec
     return { store, ring: createKeyRing([{ id: 'process', key: randomKey() }]) }
   }
   const { url, ca, keys } = config.store.redis
+  // Loading the client takes a tenth of a second, which `mandate dev` need not pay.
+  const { connectRedis } = await import('./store/redis.ts')
   const store = await connectRedis({ url: secretSource(url).read(), ca: ca && secretSource(ca).read().expose(), log, clock })
   lifecycle.onStop('store', () => store.close())
   return { store, ring: createKeyRing(keys.map(({ id, key }) => ({ id, key: secretSource(key).read() }))) }
 }
 
-function composeAudit(config: Config, { clock, auditTarget }: Surroundings & { clock: Clock }, metrics: Metrics, lifecycle: Lifecycle): AuditSink {
+function composeAudit(
+  config: Config,
+  { clock, auditTarget }: Surroundings & { clock: Clock },
+  metrics: Metrics,
+  lifecycle: Lifecycle,
+): AuditSink {
   const target = auditTarget ?? (config.audit.file === '-' ? streamTarget(process.stdout) : fileTarget(config.audit.file))
   const sink = new JsonLinesSink({ target, clock, onHealth: (healthy) => metrics.set('mandate_audit_up', {}, healthy ? 1 : 0) })
   metrics.set('mandate_audit_up', {}, 1)
@@ -175,7 +217,10 @@ interface ClusterSurroundings {
 
 function composeCluster(cluster: ClusterConfig, config: Config, { loginTokens, clock, metrics, lifecycle }: ClusterSurroundings): Cluster {
   const { ca } = cluster
-  const upstream = createHttpUpstream({ origin: cluster.server, ...(ca === undefined ? {} : { ca: () => secretSource(ca).read().expose() }) })
+  const upstream = createHttpUpstream({
+    origin: cluster.server,
+    ...(ca === undefined ? {} : { ca: () => secretSource(ca).read().expose() }),
+  })
   lifecycle.onStop(`cluster ${cluster.name}`, () => upstream.close())
   const source = cluster.as.kind
   const observer: CacheObserver = {
@@ -185,7 +230,12 @@ function composeCluster(cluster: ClusterConfig, config: Config, { loginTokens, c
   const route = `cluster/${cluster.name}`
   return {
     name: cluster.name,
-    upstream: { upstream, streamMaxAgeMs: config.streams.maxAge, answerWithinMs: config.limits.answerWithin, liveStreams: (change) => metrics.add('mandate_live_streams', { route }, change) },
+    upstream: {
+      upstream,
+      streamMaxAgeMs: config.streams.maxAge,
+      answerWithinMs: config.limits.answerWithin,
+      liveStreams: (change) => metrics.add('mandate_live_streams', { route }, change),
+    },
     source: cached(composeSource(cluster, config, loginTokens, clock), clock, observer),
     sourceName: source,
     target: { id: route, audience: cluster.as.kind === 'forward-token' ? (cluster.as.audience ?? '') : '', scopes: [] },
@@ -195,9 +245,21 @@ function composeCluster(cluster: ClusterConfig, config: Config, { loginTokens, c
 function composeSource({ as }: ClusterConfig, { providers }: Config, logins: LoginTokens, clock: Clock): CredentialSource {
   switch (as.kind) {
     case 'forward-token':
-      return createForwardToken({ token: as.token, passThroughOpen: as.passThroughOpen, logins, audienceFor: (provider) => as.audience ?? providers[provider]?.clientId ?? '' })
+      return createForwardToken({
+        token: as.token,
+        passThroughOpen: as.passThroughOpen,
+        logins,
+        audienceFor: (provider) => as.audience ?? providers[provider]?.clientId ?? '',
+      })
     case 'impersonate':
-      return createKubernetesImpersonation({ token: secretSource(as.token), prefixOf: (provider) => providers[provider]?.prefix ?? `${provider}:`, reservedAllowed: as.reservedAllowed }, () => clock.now())
+      return createKubernetesImpersonation(
+        {
+          token: secretSource(as.token),
+          prefixOf: (provider) => providers[provider]?.prefix ?? `${provider}:`,
+          reservedAllowed: as.reservedAllowed,
+        },
+        () => clock.now(),
+      )
   }
 }
 
@@ -206,7 +268,13 @@ function hostnamesOf(config: Config): ReadonlySet<string> {
   return new Set([hostname, ...config.listen.names, ...(isLoopbackHost(hostname) ? ['localhost', '127.0.0.1', '[::1]'] : [])])
 }
 
-async function composeListeners({ listen: on }: Config, gateway: Parameters<typeof listen>[0], log: Log, metrics: Metrics, lifecycle: Lifecycle) {
+async function composeListeners(
+  { listen: on }: Config,
+  gateway: Parameters<typeof listen>[0],
+  log: Log,
+  metrics: Metrics,
+  lifecycle: Lifecycle,
+) {
   const start = async (name: string, options: Parameters<typeof listen>[1]): Promise<number> => {
     const listener: Listener = await listen(gateway, options, log, metrics)
     lifecycle.onStop(name, () => listener.close(STREAM_GRACE_MS))
@@ -214,7 +282,13 @@ async function composeListeners({ listen: on }: Config, gateway: Parameters<type
   }
   return {
     http: on.http && (await start('http', on.http)),
-    https: on.https && (await start('https', { host: on.https.host, port: on.https.port, tls: { cert: secretSource(on.https.cert), key: secretSource(on.https.key) } })),
+    https:
+      on.https &&
+      (await start('https', {
+        host: on.https.host,
+        port: on.https.port,
+        tls: { cert: secretSource(on.https.cert), key: secretSource(on.https.key) },
+      })),
   }
 }
 

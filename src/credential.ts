@@ -54,10 +54,12 @@ export function bearerCredential(token: Secret, expiresAt: number): BearerCreden
  * outside printable ASCII or with outer spaces could name somebody else than was decided on.
  */
 export function impersonationCredential(parts: Omit<ImpersonationCredential, 'kind'>): ImpersonationCredential {
-  if (!TOKEN68.test(parts.broker.expose())) throw new Refusal('credential_not_offered', { detail: 'the broker\'s own token is empty' })
+  if (!TOKEN68.test(parts.broker.expose())) throw new Refusal('credential_not_offered', { detail: "the broker's own token is empty" })
   const values = [parts.user, parts.uid, ...parts.groups, ...parts.extra.map(([, value]) => value)]
   if (!values.every((value) => FIELD_VALUE.test(value))) {
-    throw new Refusal('identity_unusable', { detail: 'a user, uid, group or extra value is empty or has characters outside printable ASCII' })
+    throw new Refusal('identity_unusable', {
+      detail: 'a user, uid, group or extra value is empty or has characters outside printable ASCII',
+    })
   }
   return { kind: 'impersonation', ...parts }
 }

@@ -40,10 +40,12 @@ program
   .command('revoke')
   .description('end every login and token of a principal that was issued before now, on all replicas')
   .addOption(config())
-  .requiredOption('--issuer <url>', 'the principal\'s issuer')
-  .requiredOption('--subject <text>', 'the principal\'s subject at that issuer')
+  .requiredOption('--issuer <url>', "the principal's issuer")
+  .requiredOption('--subject <text>', "the principal's subject at that issuer")
   .addOption(output())
-  .action(async (options: { config: string; issuer: string; subject: string; output: 'text' | 'json' }) => (await import('./command/revoke.ts')).revoke(options))
+  .action(async (options: { config: string; issuer: string; subject: string; output: 'text' | 'json' }) =>
+    (await import('./command/revoke.ts')).revoke(options),
+  )
 
 program
   .command('schema')

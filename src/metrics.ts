@@ -17,17 +17,47 @@ const FAST = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1
 const REQUESTS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
 
 export const METRICS = {
-  mandate_logins_total: { type: 'counter', help: 'Sign-ins by provider and result: ok or the code of the refusal.', labels: ['provider', 'result'] },
+  mandate_logins_total: {
+    type: 'counter',
+    help: 'Sign-ins by provider and result: ok or the code of the refusal.',
+    labels: ['provider', 'result'],
+  },
   mandate_refusals_total: { type: 'counter', help: 'Refused attempts by reason code.', labels: ['reason'] },
-  mandate_requests_total: { type: 'counter', help: 'Attempts by route, method and class of the answer\'s status.', labels: ['route', 'method', 'status'] },
-  mandate_request_duration_seconds: { type: 'histogram', help: 'Time from the request\'s head to the answer\'s last byte; streams are not counted.', labels: ['route'], buckets: REQUESTS },
-  mandate_credential_acquisitions_total: { type: 'counter', help: 'Credentials obtained, by source and result.', labels: ['source', 'result'] },
+  mandate_requests_total: {
+    type: 'counter',
+    help: "Attempts by route, method and class of the answer's status.",
+    labels: ['route', 'method', 'status'],
+  },
+  mandate_request_duration_seconds: {
+    type: 'histogram',
+    help: "Time from the request's head to the answer's last byte; streams are not counted.",
+    labels: ['route'],
+    buckets: REQUESTS,
+  },
+  mandate_credential_acquisitions_total: {
+    type: 'counter',
+    help: 'Credentials obtained, by source and result.',
+    labels: ['source', 'result'],
+  },
   mandate_credential_cache_hits_total: { type: 'counter', help: 'Credentials found in the cache, by source.', labels: ['source'] },
   mandate_refreshes_total: { type: 'counter', help: 'Refresh tokens presented, by provider and outcome.', labels: ['provider', 'result'] },
-  mandate_token_validation_seconds: { type: 'histogram', help: 'Time to validate a bearer token, by provider, result (ok or code) and whether the verified token was cached.', labels: ['issuer', 'result', 'cached'], buckets: FAST },
-  mandate_active_logins: { type: 'gauge', help: 'Logins alive in the shared store, all replicas together. Absent while the store cannot be read.', labels: [] },
+  mandate_token_validation_seconds: {
+    type: 'histogram',
+    help: 'Time to validate a bearer token, by provider, result (ok or code) and whether the verified token was cached.',
+    labels: ['issuer', 'result', 'cached'],
+    buckets: FAST,
+  },
+  mandate_active_logins: {
+    type: 'gauge',
+    help: 'Logins alive in the shared store, all replicas together. Absent while the store cannot be read.',
+    labels: [],
+  },
   mandate_live_streams: { type: 'gauge', help: 'Watches and followed logs open on this replica, by route.', labels: ['route'] },
-  mandate_issuer_keys_age_seconds: { type: 'gauge', help: 'Time since the signing keys of a provider were fetched successfully.', labels: ['issuer'] },
+  mandate_issuer_keys_age_seconds: {
+    type: 'gauge',
+    help: 'Time since the signing keys of a provider were fetched successfully.',
+    labels: ['issuer'],
+  },
   mandate_store_up: { type: 'gauge', help: '1 while the revocation log of the shared store is read within its bound, else 0.', labels: [] },
   mandate_audit_up: { type: 'gauge', help: '1 while the audit log can be written, else 0.', labels: [] },
 } as const satisfies Record<string, Entry>

@@ -55,7 +55,9 @@ export interface Caller {
 
 /** Digest that stands for a principal where its text is not wanted (labels, shared keys). */
 export function principalKey(principal: Pick<Principal, 'issuer' | 'subject'>): string {
-  return createHash('sha256').update(JSON.stringify([principal.issuer, principal.subject])).digest('base64url')
+  return createHash('sha256')
+    .update(JSON.stringify([principal.issuer, principal.subject]))
+    .digest('base64url')
 }
 
 /**

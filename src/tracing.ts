@@ -18,7 +18,10 @@ export async function startTracing(tracing: { readonly otlp: string } | undefine
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
   const { resourceFromAttributes } = await import('@opentelemetry/resources')
   const exporter = new OTLPTraceExporter({ url: `${tracing.otlp.replace(/\/$/, '')}/v1/traces` })
-  const provider = new TracerProvider({ resource: resourceFromAttributes({ 'service.name': 'mandate' }), spanProcessors: [new BatchSpanProcessor({ exporter })] })
+  const provider = new TracerProvider({
+    resource: resourceFromAttributes({ 'service.name': 'mandate' }),
+    spanProcessors: [new BatchSpanProcessor({ exporter })],
+  })
   trace.setGlobalTracerProvider(provider)
   return { stop: () => provider.shutdown() }
 }

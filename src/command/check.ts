@@ -28,7 +28,8 @@ async function examine(path: string): Promise<Checked> {
 
 /** References that cannot be read here and now: a start would fail on them. */
 function unreadable(config: unknown, path: readonly string[] = []): Fault[] {
-  if (typeof config !== 'object' || config === null) return []
+  // audit.file is a place to write to, in the form that references have.
+  if (typeof config !== 'object' || config === null || path[0] === 'audit') return []
   const entries = Object.entries(config)
   const [key, value] = entries[0] ?? []
   if (entries.length === 1 && (key === 'env' || key === 'file') && typeof value === 'string') {
@@ -37,15 +38,21 @@ function unreadable(config: unknown, path: readonly string[] = []): Fault[] {
       return []
     } catch (error) {
       if (!(error instanceof ReferenceUnreadable)) throw error
-      return [{ path: path.join('.'), problem: error.message, mend: key === 'env' ? `set ${value}` : 'put the file there, readable by this user' }]
+      return [
+        {
+          path: path.join('.'),
+          problem: error.message,
+          mend: key === 'env' ? `set ${value}` : 'put the file there, readable by this user',
+        },
+      ]
     }
   }
-  return entries.flatMap(([name, inner]) => (path.at(-1) === 'audit' ? [] : unreadable(inner, [...path, name])))
+  return entries.flatMap(([name, inner]) => unreadable(inner, [...path, name]))
 }
 
 function asText(path: string, { faults, advice: unwise }: Checked): string {
-  const lines = (title: string, list: readonly Fault[]) => (list.length === 0 ? '' : `${title}\n${list.map((fault) => `  ${fault.path} ${fault.problem}\n    mend: ${fault.mend}\n`).join('')}`)
+  const lines = (title: string, list: readonly Fault[]) =>
+    list.length === 0 ? '' : `${title}\n${list.map((fault) => `  ${fault.path} ${fault.problem}\n    mend: ${fault.mend}\n`).join('')}`
   const verdict = faults.length === 0 ? `${path} is right${unwise.length === 0 ? '' : ', but:'}\n` : `${path} is not right:\n`
   return verdict + lines('faults', faults) + lines('advice', unwise)
 }
-

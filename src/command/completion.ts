@@ -3,7 +3,11 @@ import type { Command } from 'commander'
 
 /** Prints the script for a shell. */
 export function completion(program: Command, shell: string): void {
-  const words = program.commands.map((command) => ({ name: command.name(), about: command.description(), options: command.options.map(({ long }) => long ?? '').filter(Boolean) }))
+  const words = program.commands.map((command) => ({
+    name: command.name(),
+    about: command.description(),
+    options: command.options.map(({ long }) => long ?? '').filter(Boolean),
+  }))
   process.stdout.write(scripts[shell]?.(words) ?? '')
 }
 

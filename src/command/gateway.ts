@@ -1,7 +1,8 @@
 /** `mandate gateway`: runs door 1 until it is told to stop. */
+
+import { composeGateway } from '../compose.ts'
 import { advice } from '../config/advice.ts'
 import { loadConfig } from '../config/config.ts'
-import { composeGateway } from '../compose.ts'
 import { createLog } from '../log.ts'
 import { startTracing } from '../tracing.ts'
 import { untilSignal } from './until-signal.ts'

@@ -7,47 +7,47 @@
  * disk, can vouch for nothing but what that kubeconfig talks to. It may sign leaves only (`pathLength` 0), leaves are good
  * for TLS only, and every leaf names its hosts in the SAN (RFC 9110 section 4.3.4: the CN is not looked at).
  */
-import { createPrivateKey, KeyObject, randomBytes, X509Certificate } from 'node:crypto';
+import { createPrivateKey, KeyObject, randomBytes, X509Certificate } from 'node:crypto'
 
 /** A certificate and its private key (PKCS #8), both PEM. The key is a secret: write it with mode 0600. */
 export interface CertificateAndKey {
-  readonly certificatePem: string;
-  readonly privateKeyPem: string;
+  readonly certificatePem: string
+  readonly privateKeyPem: string
 }
 
 /** What a leaf certificate is for. At least one DNS name or IP address is needed. */
 export interface LeafRequest {
-  readonly commonName: string;
-  readonly dnsNames?: readonly string[];
-  readonly ipAddresses?: readonly string[];
+  readonly commonName: string
+  readonly dnsNames?: readonly string[]
+  readonly ipAddresses?: readonly string[]
   /** Life in days, 90 if not given. Never outlives the authority. */
-  readonly days?: number;
+  readonly days?: number
 }
 
 /** Issues certificates that Node, Go (kubectl, kube-apiserver) and OpenSSL accept when they trust `certificatePem`. */
 export interface CertificateAuthority {
-  readonly certificatePem: string;
+  readonly certificatePem: string
   /** A new P-256 key and a certificate over it, for TLS servers and clients. Throws `TypeError` when no name is asked for. */
-  issue(request: LeafRequest): Promise<CertificateAndKey>;
+  issue(request: LeafRequest): Promise<CertificateAndKey>
   /** What `loadCertificateAuthority` needs to go on after a restart. Contains the authority's private key. */
-  serialise(): CertificateAndKey;
+  serialise(): CertificateAndKey
 }
 
-type X509 = typeof import('@peculiar/x509');
+type X509 = typeof import('@peculiar/x509')
 
-const KEY_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' } as const;
-const SIGNING_ALGORITHM = { name: 'ECDSA', hash: 'SHA-256' } as const;
-const DAY_MS = 86_400_000;
+const KEY_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' } as const
+const SIGNING_ALGORITHM = { name: 'ECDSA', hash: 'SHA-256' } as const
+const DAY_MS = 86_400_000
 /** Certificates start a little in the past, so that a container whose clock lags takes them too. */
-const CLOCK_LAG_MS = 5 * 60_000;
-const AUTHORITY_DAYS = 3650;
-const LEAF_DAYS = 90;
+const CLOCK_LAG_MS = 5 * 60_000
+const AUTHORITY_DAYS = 3650
+const LEAF_DAYS = 90
 
 /** Makes a new authority whose certificate carries `name` as its common name. Lives ten years. */
 export async function createCertificateAuthority(name: string): Promise<CertificateAuthority> {
-  const x509 = await loadX509();
-  const keys = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
-  const now = Date.now();
+  const x509 = await loadX509()
+  const keys = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify'])
+  const now = Date.now()
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     {
       serialNumber: serialNumber(),
@@ -63,8 +63,8 @@ export async function createCertificateAuthority(name: string): Promise<Certific
       ],
     },
     crypto,
-  );
-  return authority(x509, certificate.toString('pem'), keys.privateKey);
+  )
+  return authority(x509, certificate.toString('pem'), keys.privateKey)
 }
 
 /**
@@ -72,24 +72,23 @@ export async function createCertificateAuthority(name: string): Promise<Certific
  * expired, or does not belong to the key: better a new authority than leaves that nobody accepts.
  */
 export async function loadCertificateAuthority(stored: CertificateAndKey): Promise<CertificateAuthority> {
-  const certificate = new X509Certificate(stored.certificatePem);
-  const key = createPrivateKey(stored.privateKeyPem);
-  if (!certificate.ca) throw new Error('the stored certificate is not one of a certificate authority');
-  if (!certificate.checkPrivateKey(key)) throw new Error('the stored key does not belong to the stored certificate');
-  if (certificate.validToDate.getTime() <= Date.now()) throw new Error('the stored certificate authority has expired');
-  return authority(await loadX509(), stored.certificatePem, key.toCryptoKey(KEY_ALGORITHM, true, ['sign']));
+  const certificate = new X509Certificate(stored.certificatePem)
+  const key = createPrivateKey(stored.privateKeyPem)
+  if (!certificate.ca) throw new Error('the stored certificate is not one of a certificate authority')
+  if (!certificate.checkPrivateKey(key)) throw new Error('the stored key does not belong to the stored certificate')
+  if (certificate.validToDate.getTime() <= Date.now()) throw new Error('the stored certificate authority has expired')
+  return authority(await loadX509(), stored.certificatePem, key.toCryptoKey(KEY_ALGORITHM, true, ['sign']))
 }
 
 function authority(x509: X509, certificatePem: string, signingKey: CryptoKey): CertificateAuthority {
-  const own = new x509.X509Certificate(certificatePem);
+  const own = new x509.X509Certificate(certificatePem)
   return {
     certificatePem,
     serialise: () => ({ certificatePem, privateKeyPem: toPem(signingKey) }),
     async issue({ commonName, dnsNames = [], ipAddresses = [], days = LEAF_DAYS }) {
-      if (dnsNames.length + ipAddresses.length === 0)
-        throw new TypeError('a certificate needs a DNS name or an IP address');
-      const keys = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
-      const now = Date.now();
+      if (dnsNames.length + ipAddresses.length === 0) throw new TypeError('a certificate needs a DNS name or an IP address')
+      const keys = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify'])
+      const now = Date.now()
       const leaf = await x509.X509CertificateGenerator.create(
         {
           serialNumber: serialNumber(),
@@ -113,21 +112,21 @@ function authority(x509: X509, certificatePem: string, signingKey: CryptoKey): C
           ],
         },
         crypto,
-      );
-      return { certificatePem: leaf.toString('pem'), privateKeyPem: toPem(keys.privateKey) };
+      )
+      return { certificatePem: leaf.toString('pem'), privateKeyPem: toPem(keys.privateKey) }
     },
-  };
+  }
 }
 
 /** 127 random bits with the top bit clear: RFC 5280 section 4.1.2.2 wants a positive integer of at most 20 octets. */
 function serialNumber(): string {
-  const bytes = randomBytes(16);
-  bytes.writeUInt8((bytes.readUInt8(0) & 0x3f) | 0x40, 0);
-  return bytes.toString('hex');
+  const bytes = randomBytes(16)
+  bytes.writeUInt8((bytes.readUInt8(0) & 0x3f) | 0x40, 0)
+  return bytes.toString('hex')
 }
 
 function toPem(key: CryptoKey): string {
-  return KeyObject.from(key).export({ format: 'pem', type: 'pkcs8' }).toString();
+  return KeyObject.from(key).export({ format: 'pem', type: 'pkcs8' }).toString()
 }
 
 /**
@@ -137,14 +136,14 @@ function toPem(key: CryptoKey): string {
  */
 async function loadX509(): Promise<X509> {
   if (!('getMetadata' in Reflect)) {
-    const store = new WeakMap<object, Map<unknown, unknown>>();
-    const getOwnMetadata = (key: unknown, target: object): unknown => store.get(target)?.get(key);
+    const store = new WeakMap<object, Map<unknown, unknown>>()
+    const getOwnMetadata = (key: unknown, target: object): unknown => store.get(target)?.get(key)
     const getMetadata = (key: unknown, target: object | null): unknown =>
-      target === null ? undefined : (getOwnMetadata(key, target) ?? getMetadata(key, Object.getPrototypeOf(target)));
+      target === null ? undefined : (getOwnMetadata(key, target) ?? getMetadata(key, Object.getPrototypeOf(target)))
     const defineMetadata = (key: unknown, value: unknown, target: object): void => {
-      store.set(target, (store.get(target) ?? new Map<unknown, unknown>()).set(key, value));
-    };
-    Object.assign(Reflect, { getOwnMetadata, getMetadata, defineMetadata });
+      store.set(target, (store.get(target) ?? new Map<unknown, unknown>()).set(key, value))
+    }
+    Object.assign(Reflect, { getOwnMetadata, getMetadata, defineMetadata })
   }
-  return import('@peculiar/x509');
+  return import('@peculiar/x509')
 }

@@ -18,7 +18,15 @@ export async function clusterOfContext(context: string, { token }: GatewayAccoun
   const { KubeConfig } = await import('@kubernetes/client-node')
   const config = new KubeConfig()
   config.loadFromDefault()
-  if (config.getContextObject(context) === null) throw new Complaint(`your kubeconfig has no context ${context}; it has ${config.getContexts().map(({ name }) => name).join(', ') || 'none'}`)
+  if (config.getContextObject(context) === null)
+    throw new Complaint(
+      `your kubeconfig has no context ${context}; it has ${
+        config
+          .getContexts()
+          .map(({ name }) => name)
+          .join(', ') || 'none'
+      }`,
+    )
   config.setCurrentContext(context)
   const server = config.getCurrentCluster()?.server
   if (server === undefined || !server.startsWith('https://')) throw new Complaint(`the context ${context} names no https server`)
@@ -29,7 +37,11 @@ export async function clusterOfContext(context: string, { token }: GatewayAccoun
     const options: RequestOptions = {}
     await config.applyToHTTPSOptions(options)
     const own = Object.entries(options.headers ?? {}).flatMap(([name, value]) => [name, String(value)])
-    const upstream = tlsRequest(new URL(request.url ?? '/', server), { ...options, method: request.method ?? 'GET', headers: [...withoutAuthorization(request.rawHeaders), ...own] })
+    const upstream = tlsRequest(new URL(request.url ?? '/', server), {
+      ...options,
+      method: request.method ?? 'GET',
+      headers: [...withoutAuthorization(request.rawHeaders), ...own],
+    })
     upstream.on('response', (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
       response.flushHeaders()

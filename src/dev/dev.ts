@@ -8,17 +8,17 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileTarget } from '../audit/json-lines.ts'
 import { composeGateway } from '../compose.ts'
 import { checkConfig } from '../config/config.ts'
 import { Lifecycle } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
 import { clusterOfContext } from './context-cluster.ts'
-import { PREFIX, USERS, gatewayAccount } from './people.ts'
 import { embeddedCluster } from './embedded-cluster.ts'
 import { type DevFiles, keepCertificateAuthority, writeKubeconfig, writePrivate } from './files.ts'
 import { freePort } from './free-port.ts'
 import { startIssuer } from './issuer/issuer.ts'
-import { fileTarget } from '../audit/json-lines.ts'
+import { gatewayAccount, PREFIX, USERS } from './people.ts'
 import { welcome } from './welcome.ts'
 
 export interface DevOptions {
@@ -69,7 +69,13 @@ async function start({ log, port, state, context }: DevOptions, lifecycle: Lifec
     audience: AUDIENCE,
     lifetimes: { accessToken: TOKEN_LIFE_SECONDS, idToken: TOKEN_LIFE_SECONDS },
     clients: [
-      { id: 'mandate', secret, redirectUris: [`${publicUrl}/callback/dev`], postLogoutRedirectUris: [`${publicUrl}/`], backchannelLogoutUri: `${publicUrl}/back-channel-logout/dev` },
+      {
+        id: 'mandate',
+        secret,
+        redirectUris: [`${publicUrl}/callback/dev`],
+        postLogoutRedirectUris: [`${publicUrl}/`],
+        backchannelLogoutUri: `${publicUrl}/back-channel-logout/dev`,
+      },
       { id: 'robot', secret: 'robot', machine: true },
     ],
     onFault: (error) => log.fault('the embedded issuer failed', error),
@@ -96,7 +102,11 @@ async function start({ log, port, state, context }: DevOptions, lifecycle: Lifec
   const gateway = await composeGateway(
     checkConfig({
       publicUrl,
-      listen: { http: { port: http }, https: { host: '127.0.0.1', port: https, cert: { file: files.cert }, key: { file: files.key } }, operations: { port: await freePort(port === 0 ? 0 : http + 1010) } },
+      listen: {
+        http: { port: http },
+        https: { host: '127.0.0.1', port: https, cert: { file: files.cert }, key: { file: files.key } },
+        operations: { port: await freePort(port === 0 ? 0 : http + 1010) },
+      },
       store: { memory: 'singleReplica' },
       providers: {
         dev: {
@@ -110,7 +120,13 @@ async function start({ log, port, state, context }: DevOptions, lifecycle: Lifec
           kubernetes: { prefix: PREFIX, user: 'preferred_username' },
         },
       },
-      clusters: { dev: { server: cluster.url, allow: { callers: ['person', 'machine'] }, as: { kind: 'impersonate', token: { file: files.clusterToken } } } },
+      clusters: {
+        dev: {
+          server: cluster.url,
+          allow: { callers: ['person', 'machine'] },
+          as: { kind: 'impersonate', token: { file: files.clusterToken } },
+        },
+      },
     }),
     { log, auditTarget: fileTarget(files.audit) },
   )
@@ -127,9 +143,20 @@ async function start({ log, port, state, context }: DevOptions, lifecycle: Lifec
     await writePrivate(files.aliceHeader, `Authorization: Bearer ${token}\n`)
   }
   await writeTokens()
-  const renewing = setInterval(() => void writeTokens().catch((error: unknown) => log.fault('the dev token cannot be renewed', error)), TOKEN_AGAIN_MS)
+  const renewing = setInterval(
+    () => void writeTokens().catch((error: unknown) => log.fault('the dev token cannot be renewed', error)),
+    TOKEN_AGAIN_MS,
+  )
   renewing.unref()
   lifecycle.onStop('tokens', () => clearInterval(renewing))
   const operationsUrl = `http://127.0.0.1:${gateway.ports.operations}`
-  return { welcome: welcome({ publicUrl, files, operationsUrl, cluster: context }), publicUrl, httpsUrl, issuer: issuer.issuer, operationsUrl, files, stop: () => lifecycle.stop() }
+  return {
+    welcome: welcome({ publicUrl, files, operationsUrl, cluster: context }),
+    publicUrl,
+    httpsUrl,
+    issuer: issuer.issuer,
+    operationsUrl,
+    files,
+    stop: () => lifecycle.stop(),
+  }
 }

@@ -1,6 +1,7 @@
 /** The embedded Kubernetes of `mandate dev`, where the gateway may impersonate the issuer's people and nothing else. */
-import { startKubernetes } from './kubernetes/server.ts'
+
 import { devSeed } from './kubernetes/seed.ts'
+import { startKubernetes } from './kubernetes/server.ts'
 import { type GatewayAccount, PREFIX } from './people.ts'
 
 export interface DevCluster {
@@ -13,7 +14,11 @@ const RBAC = 'rbac.authorization.k8s.io'
 /** Starts it, seeded with two teams. */
 export async function embeddedCluster({ username, token }: GatewayAccount): Promise<DevCluster> {
   const serviceAccounts = new Map([[token, { username, groups: ['system:serviceaccounts', 'system:serviceaccounts:mandate'] }]])
-  return startKubernetes({ authenticate: async () => undefined, serviceAccounts, seed: [...devSeed(PREFIX), ...impersonationRights(username)] })
+  return startKubernetes({
+    authenticate: async () => undefined,
+    serviceAccounts,
+    seed: [...devSeed(PREFIX), ...impersonationRights(username)],
+  })
 }
 
 function impersonationRights(username: string) {
@@ -25,7 +30,11 @@ function impersonationRights(username: string) {
       metadata: { name: 'mandate-impersonate' },
       rules: [
         { apiGroups: [''], resources: ['users', 'groups'], verbs: ['impersonate'] },
-        { apiGroups: ['authentication.k8s.io'], resources: ['uids', 'userextras/mandate.dev/provider', 'userextras/mandate.dev/subject'], verbs: ['impersonate'] },
+        {
+          apiGroups: ['authentication.k8s.io'],
+          resources: ['uids', 'userextras/mandate.dev/provider', 'userextras/mandate.dev/subject'],
+          verbs: ['impersonate'],
+        },
       ],
     },
     {

@@ -29,7 +29,10 @@ export async function keepCertificateAuthority(state: string): Promise<Certifica
   const certificatePath = join(state, 'ca.pem')
   const keyPath = join(state, 'ca-key.pem')
   try {
-    return await loadCertificateAuthority({ certificatePem: await readFile(certificatePath, 'utf8'), privateKeyPem: await readFile(keyPath, 'utf8') })
+    return await loadCertificateAuthority({
+      certificatePem: await readFile(certificatePath, 'utf8'),
+      privateKeyPem: await readFile(keyPath, 'utf8'),
+    })
   } catch {
     const ca = await createCertificateAuthority('Mandate dev')
     const { certificatePem, privateKeyPem } = ca.serialise()

@@ -1,5 +1,5 @@
 /** Finds ports for `mandate dev`. */
-import { createServer, type AddressInfo } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 
 /** The preferred port of 127.0.0.1 if it is free, else any free one. */
 export async function freePort(preferred: number): Promise<number> {

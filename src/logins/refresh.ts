@@ -45,7 +45,7 @@ export interface Refreshed {
   readonly state: RefreshState['state']
 }
 
-const LEASE_MS = 15_000
+const LEASE_MS = 45_000
 const STORE_AGAIN_FOR_MS = 10 * 60_000
 const STORE_AGAIN_EVERY_MS = 500
 

@@ -73,6 +73,8 @@ describe('open refuses', () => {
       () => open(ring, { key: '\ud800', kind: 'a', generation: 1 }, seal(ring, { key: '\ud801', kind: 'a', generation: 1 }, text('v'))),
       SealBroken,
     )
+    const padded = seal(ring, { key: '\0\0b', kind: 'a', generation: 1 }, text('v'))
+    assert.throws(() => open(ring, { key: 'b', kind: 'a\0\0', generation: 1 }, padded), broken('not_authentic'))
   })
   test('a blob with any bit changed, cut or lengthened', () => {
     const sealed = Buffer.from(seal(ring, context, text('a record')))

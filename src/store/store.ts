@@ -24,7 +24,10 @@ export interface LogPage {
   readonly epoch: string
   /** Highest sequence given out in this epoch. */
   readonly head: number
-  /** Entries after the asked sequence, oldest first, expired ones left out. */
+  /**
+   * Entries after the asked sequence, oldest first, expired ones left out. A page is bounded: read again after its last
+   * entry until it is empty or reaches `head`.
+   */
   readonly entries: readonly LogEntry[]
 }
 

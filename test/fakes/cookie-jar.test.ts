@@ -1,10 +1,9 @@
-import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { createCookieJar } from './cookie-jar.ts';
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createCookieJar } from './cookie-jar.ts'
 
-const SITE = new URL('https://mandate.test/clusters/prod');
-const names = (jar: ReturnType<typeof createCookieJar>, url: string) =>
-  jar.matching(new URL(url)).map(({ name }) => name);
+const SITE = new URL('https://mandate.test/clusters/prod')
+const names = (jar: ReturnType<typeof createCookieJar>, url: string) => jar.matching(new URL(url)).map(({ name }) => name)
 
 for (const [fault, url, line] of [
   ['Secure over http', 'http://mandate.test/', 'a=1; Secure'],
@@ -22,48 +21,42 @@ for (const [fault, url, line] of [
   ['Max-Age 0, whatever Expires says', SITE.href, 'a=1; Max-Age=0; Expires=Fri, 31 Dec 9999 23:59:59 GMT'],
 ] as const) {
   test(`a cookie with ${fault} is not kept`, () => {
-    const jar = createCookieJar();
-    jar.store(new URL(url), [line]);
-    assert.deepEqual(jar.matching(new URL(url)), []);
-  });
+    const jar = createCookieJar()
+    jar.store(new URL(url), [line])
+    assert.deepEqual(jar.matching(new URL(url)), [])
+  })
 }
 
 test('a cookie goes to its own host and path only, unless it names a domain', () => {
-  const jar = createCookieJar();
+  const jar = createCookieJar()
   jar.store(SITE, [
     'root=1; Path=/',
     'own=1',
     'deep=1; Path=/clusters/prod/api',
     'wide=1; Path=/; Domain=.mandate.test',
     '__Host-h=1; Secure; Path=/',
-  ]);
-  assert.deepEqual(names(jar, 'https://mandate.test/clusters/prod/api/v1'), [
-    'deep',
-    'own',
-    'root',
-    'wide',
-    '__Host-h',
-  ]);
-  assert.deepEqual(names(jar, 'https://mandate.test/clustersx'), ['root', 'wide', '__Host-h']);
-  assert.deepEqual(names(jar, 'https://api.mandate.test/clusters'), ['wide']);
-  assert.deepEqual(names(jar, 'https://xmandate.test/'), []);
-  assert.deepEqual(names(jar, 'http://mandate.test/'), ['root', 'wide']);
-});
+  ])
+  assert.deepEqual(names(jar, 'https://mandate.test/clusters/prod/api/v1'), ['deep', 'own', 'root', 'wide', '__Host-h'])
+  assert.deepEqual(names(jar, 'https://mandate.test/clustersx'), ['root', 'wide', '__Host-h'])
+  assert.deepEqual(names(jar, 'https://api.mandate.test/clusters'), ['wide'])
+  assert.deepEqual(names(jar, 'https://xmandate.test/'), [])
+  assert.deepEqual(names(jar, 'http://mandate.test/'), ['root', 'wide'])
+})
 
 test('ports share cookies, and plain http on loopback takes Secure ones', () => {
-  const jar = createCookieJar();
-  jar.store(new URL('http://localhost:1/'), ['a=1; Secure; Path=/']);
-  assert.deepEqual(names(jar, 'http://localhost:2/'), ['a']);
-});
+  const jar = createCookieJar()
+  jar.store(new URL('http://localhost:1/'), ['a=1; Secure; Path=/'])
+  assert.deepEqual(names(jar, 'http://localhost:2/'), ['a'])
+})
 
 test('a newer cookie replaces, an expired one removes', () => {
-  const jar = createCookieJar();
-  jar.store(SITE, ['a=1; Path=/']);
-  jar.store(SITE, ['a=2; Path=/; Max-Age=60']);
+  const jar = createCookieJar()
+  jar.store(SITE, ['a=1; Path=/'])
+  jar.store(SITE, ['a=2; Path=/; Max-Age=60'])
   assert.deepEqual(
     jar.matching(SITE).map(({ value }) => value),
     ['2'],
-  );
-  jar.store(SITE, ['a=; Path=/; Max-Age=-1']);
-  assert.deepEqual(jar.matching(SITE), []);
-});
+  )
+  jar.store(SITE, ['a=; Path=/; Max-Age=-1'])
+  assert.deepEqual(jar.matching(SITE), [])
+})

@@ -3,8 +3,8 @@
  * nothing, and cannot be framed. `form-action` covers the whole chain of redirects after a form in some browsers, so it
  * must also allow the client's redirect URI and where that leads next; for a development issuer that is loopback.
  */
-import { createHash } from 'node:crypto';
-import type { ServerResponse } from 'node:http';
+import { createHash } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 
 const STYLE = `
 :root{color-scheme:light dark;--ink:#16202c;--soft:#5b6876;--line:#d9e0e8;--card:#fff;--back:#eef2f6;--mark:#2456c7}
@@ -21,15 +21,13 @@ button:hover,button:focus-visible{border-color:var(--mark);outline:2px solid var
 button b{display:block}
 i{display:inline-block;margin:.35rem .35rem 0 0;padding:0 .5rem;border-radius:1rem;background:var(--back);color:var(--soft);font-style:normal;font-size:.8rem}
 code{overflow-wrap:anywhere}
-`;
+`
 
-const LOOPBACK = ['localhost', '*.localhost', '127.0.0.1']
-  .flatMap((host) => [`http://${host}:*`, `https://${host}:*`])
-  .join(' ');
+const LOOPBACK = ['localhost', '*.localhost', '127.0.0.1'].flatMap((host) => [`http://${host}:*`, `https://${host}:*`]).join(' ')
 
 /** Safe inside an element and inside a double-quoted attribute. */
 export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }
 
 /** A whole document. `body` is HTML; `script`, if there is one, goes at its end and must be named to `pageHeaders` too. */
@@ -48,13 +46,11 @@ ${body}
 </main>${script === undefined ? '' : `\n<script>${script}</script>`}
 </body>
 </html>
-`;
+`
 }
 
 /** The response headers of a page. `formTarget`: an origin that its form may lead to, besides ourselves and loopback. */
-export function pageHeaders(
-  more: { readonly formTarget?: string; readonly script?: string } = {},
-): Record<string, string> {
+export function pageHeaders(more: { readonly formTarget?: string; readonly script?: string } = {}): Record<string, string> {
   const directives = [
     "default-src 'none'",
     `style-src ${hashOf(STYLE)}`,
@@ -62,22 +58,22 @@ export function pageHeaders(
     `form-action 'self' ${LOOPBACK}${more.formTarget === undefined ? '' : ` ${more.formTarget}`}`,
     "base-uri 'none'",
     "frame-ancestors 'none'",
-  ];
+  ]
   return {
     'content-type': 'text/html; charset=utf-8',
     'content-security-policy': directives.join('; '),
     'cache-control': 'no-store',
     'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff',
-  };
+  }
 }
 
 /** Answers with a page that says one thing. */
 export function sendNotice(response: ServerResponse, status: number, title: string, text: string): void {
-  const body = `<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(text)}</p>`;
-  response.writeHead(status, pageHeaders()).end(page(title, body));
+  const body = `<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(text)}</p>`
+  response.writeHead(status, pageHeaders()).end(page(title, body))
 }
 
 function hashOf(text: string): string {
-  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`
 }

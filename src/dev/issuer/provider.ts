@@ -2,53 +2,53 @@
  * The settings of oidc-provider. Each of its development defaults is replaced by a choice of ours, which is also what
  * keeps it from printing warnings.
  */
-import { randomBytes } from 'node:crypto';
-import type { Configuration, KoaContextWithOIDC } from 'oidc-provider';
-import { InvalidTarget } from 'oidc-provider/lib/helpers/errors.js';
-import { base as basePolicy } from 'oidc-provider/lib/helpers/interaction_policy/index.js';
-import { Provider } from 'oidc-provider/lib/provider.js';
-import { type Accounts, CLAIMS_BY_SCOPE, claimsAbout } from './accounts.ts';
-import { toClientMetadata } from './clients.ts';
-import type { MemoryStorage } from './memory-storage.ts';
-import { DEFAULT_LIFETIMES, type IssuerOptions } from './options.ts';
-import { SIGN_IN_PATH } from './sign-in-page.ts';
-import { showError, showSignedOut, showSignOut } from './sign-out-page.ts';
-import type { SigningKey } from './signing-keys.ts';
+import { randomBytes } from 'node:crypto'
+import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
+import { InvalidTarget } from 'oidc-provider/lib/helpers/errors.js'
+import { base as basePolicy } from 'oidc-provider/lib/helpers/interaction_policy/index.js'
+import { Provider } from 'oidc-provider/lib/provider.js'
+import { type Accounts, CLAIMS_BY_SCOPE, claimsAbout } from './accounts.ts'
+import { toClientMetadata } from './clients.ts'
+import type { MemoryStorage } from './memory-storage.ts'
+import { DEFAULT_LIFETIMES, type IssuerOptions } from './options.ts'
+import { SIGN_IN_PATH } from './sign-in-page.ts'
+import { showError, showSignedOut, showSignOut } from './sign-out-page.ts'
+import type { SigningKey } from './signing-keys.ts'
 
 export interface ProviderParts {
-  readonly issuer: string;
-  readonly options: IssuerOptions;
-  readonly accounts: Accounts;
-  readonly storage: MemoryStorage;
-  readonly cookieKeys: readonly string[];
+  readonly issuer: string
+  readonly options: IssuerOptions
+  readonly accounts: Accounts
+  readonly storage: MemoryStorage
+  readonly cookieKeys: readonly string[]
   /** The first one signs, all are published. */
-  readonly keys: readonly SigningKey[];
-  readonly fetch: (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
+  readonly keys: readonly SigningKey[]
+  readonly fetch: (url: string | URL | Request, init?: RequestInit) => Promise<Response>
 }
 
 /** Keys for signing the issuer's cookies. */
 export function createCookieKeys(): readonly string[] {
-  return [randomBytes(32).toString('base64url')];
+  return [randomBytes(32).toString('base64url')]
 }
 
 export function createProvider(parts: ProviderParts): Provider {
-  const provider = new Provider(parts.issuer, configuration(parts));
+  const provider = new Provider(parts.issuer, configuration(parts))
   // The server in front writes the forwarded headers itself, so that links carry the issuer's URL whatever Host was sent.
-  provider.proxy = true;
-  const { onFault = () => {} } = parts.options;
-  provider.on('server_error', (_ctx: unknown, error: Error) => onFault(error));
-  provider.onerror = onFault;
-  return provider;
+  provider.proxy = true
+  const { onFault = () => {} } = parts.options
+  provider.on('server_error', (_ctx: unknown, error: Error) => onFault(error))
+  provider.onerror = onFault
+  return provider
 }
 
 function configuration({ issuer, options, accounts, storage, cookieKeys, keys, fetch }: ProviderParts): Configuration {
-  const lifetimes = { ...DEFAULT_LIFETIMES, ...options.lifetimes };
-  const signingAlg = options.signingAlg ?? 'RS256';
-  const audiences = typeof options.audience === 'string' ? [options.audience] : options.audience;
-  const policy = basePolicy();
-  policy.get('consent')?.checks.remove('native_client_prompt');
+  const lifetimes = { ...DEFAULT_LIFETIMES, ...options.lifetimes }
+  const signingAlg = options.signingAlg ?? 'RS256'
+  const audiences = typeof options.audience === 'string' ? [options.audience] : options.audience
+  const policy = basePolicy()
+  policy.get('consent')?.checks.remove('native_client_prompt')
   // Cookies do not tell ports apart: two issuers on localhost would throw each other's sessions out.
-  const cookie = `mandate_dev_issuer_${new URL(issuer).port}`;
+  const cookie = `mandate_dev_issuer_${new URL(issuer).port}`
 
   return {
     adapter: storage.adapter,
@@ -73,8 +73,8 @@ function configuration({ issuer, options, accounts, storage, cookieKeys, keys, f
     rotateRefreshToken: options.refreshTokens !== 'reusable',
     expiresWithSession: () => true,
     extraTokenClaims(_ctx, token) {
-      const user = 'accountId' in token ? accounts.bySub(String(token.accountId)) : undefined;
-      return user && claimsAbout(user);
+      const user = 'accountId' in token ? accounts.bySub(String(token.accountId)) : undefined
+      return user && claimsAbout(user)
     },
     ttl: {
       AccessToken: () => lifetimes.accessToken,
@@ -107,31 +107,30 @@ function configuration({ issuer, options, accounts, storage, cookieKeys, keys, f
         defaultResource: (_ctx, _client, oneOf) => oneOf?.[0] ?? audiences[0],
         useGrantedResource: () => true,
         getResourceServerInfo(_ctx, indicator) {
-          if (!audiences.includes(indicator)) throw new InvalidTarget('no such resource here');
+          if (!audiences.includes(indicator)) throw new InvalidTarget('no such resource here')
           return {
             audience: indicator,
             scope: (options.resourceScopes ?? []).join(' '),
             accessTokenFormat: 'jwt',
             accessTokenTTL: lifetimes.accessToken,
             jwt: { sign: { alg: signingAlg } },
-          };
+          }
         },
       },
     },
-  };
+  }
 }
 
 /** No consent is asked: whatever a known client wants of a signed-in person is granted. */
 async function grantWhatIsAsked(ctx: KoaContextWithOIDC) {
-  const { session, client, provider, params, resourceServers } = ctx.oidc;
-  if (session?.accountId === undefined || client === undefined) return undefined;
-  const existing = session.grantIdFor(client.clientId);
+  const { session, client, provider, params, resourceServers } = ctx.oidc
+  if (session?.accountId === undefined || client === undefined) return undefined
+  const existing = session.grantIdFor(client.clientId)
   const grant =
     (existing === undefined ? undefined : await provider.Grant.find(existing)) ??
-    new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
-  grant.addOIDCScope(String(params?.scope ?? 'openid'));
-  for (const [indicator, server] of Object.entries(resourceServers ?? {}))
-    grant.addResourceScope(indicator, server.scope);
-  await grant.save();
-  return grant;
+    new provider.Grant({ clientId: client.clientId, accountId: session.accountId })
+  grant.addOIDCScope(String(params?.scope ?? 'openid'))
+  for (const [indicator, server] of Object.entries(resourceServers ?? {})) grant.addResourceScope(indicator, server.scope)
+  await grant.save()
+  return grant
 }

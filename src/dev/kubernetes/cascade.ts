@@ -1,5 +1,5 @@
 import { deleteObject } from './delete-object.ts'
-import { asArray, asText, at, type KubernetesObject, nameOf, namespaceOf } from './object.ts'
+import { asArray, asText, asTexts, at, clone, type KubernetesObject, nameOf, namespaceOf } from './object.ts'
 import type { ObjectStore, StoreEvent } from './object-store.ts'
 import { type ResourceType, resourceTypes } from './resource-table.ts'
 
@@ -8,7 +8,7 @@ import { type ResourceType, resourceTypes } from './resource-table.ts'
  * objects whose last owner is gone follow it.
  */
 
-const immediately = { dryRun: false, uid: '', resourceVersion: '', gracePeriodSeconds: 0 }
+const immediately = { dryRun: false, uid: '', resourceVersion: '', gracePeriodSeconds: 0, propagationPolicy: 'Background' }
 const namespaced = resourceTypes.filter((type) => type.namespaced && type.verbs.includes('list'))
 
 function hasOwner(object: KubernetesObject, uid: string): boolean {
@@ -32,13 +32,47 @@ export function startCascade(store: ObjectStore): () => void {
     if (left === 0 && asArray(current?.metadata.finalizers).length === 0) store.remove(namespaces, '', name)
   }
 
+  const dependents = (uid: string): { type: ResourceType; object: KubernetesObject }[] =>
+    resourceTypes.flatMap((type) => store.list(type).flatMap((object) => (hasOwner(object, uid) ? [{ type, object }] : [])))
+
+  /** Lets go of an object that waits for its dependents, once there is nothing to wait for. */
+  const release = (type: ResourceType, owner: KubernetesObject): void => {
+    const current = store.get(type, namespaceOf(owner), nameOf(owner))
+    const finalizers = asTexts(current?.metadata.finalizers)
+    if (current?.metadata.deletionTimestamp === undefined) return
+    const uid = asText(current.metadata.uid)
+    const done: string[] = []
+    if (finalizers.includes('foregroundDeletion')) {
+      for (const { type: kind, object } of dependents(uid)) deleteObject(store, kind, object, immediately)
+      if (dependents(uid).length === 0) done.push('foregroundDeletion')
+    }
+    if (finalizers.includes('orphan')) {
+      for (const { type: kind, object } of dependents(uid)) {
+        const freed = clone(object)
+        freed.metadata.ownerReferences = asArray(object.metadata.ownerReferences).filter((entry) => at(entry, 'uid') !== uid)
+        store.put(kind, freed)
+      }
+      done.push('orphan')
+    }
+    if (done.length === 0) return
+    const rest = finalizers.filter((finalizer) => !done.includes(finalizer))
+    const next = clone(current)
+    next.metadata.finalizers = rest
+    store.put(type, next)
+    if (rest.length === 0) store.remove(type, namespaceOf(owner), nameOf(owner))
+  }
+
   const follow = (event: StoreEvent): void => {
     const uid = asText(event.object.metadata.uid)
+    release(event.resource, event.object)
     if (event.type === 'DELETED') {
-      for (const type of resourceTypes) {
-        for (const object of store.list(type)) {
-          const owners = asArray(object.metadata.ownerReferences)
-          if (owners.length === 1 && hasOwner(object, uid)) deleteObject(store, type, object, immediately)
+      for (const { type, object } of dependents(uid)) {
+        if (asArray(object.metadata.ownerReferences).length === 1) deleteObject(store, type, object, immediately)
+      }
+      for (const reference of asArray(event.object.metadata.ownerReferences)) {
+        for (const type of resourceTypes) {
+          const owner = store.list(type).find((object) => object.metadata.uid === at(reference, 'uid'))
+          if (owner !== undefined) release(type, owner)
         }
       }
     }

@@ -21,6 +21,7 @@ export type DeleteOptions = {
   uid: string
   resourceVersion: string
   gracePeriodSeconds: number | undefined
+  propagationPolicy: string
 }
 
 /** Reads DeleteOptions from the query and, when there is one, the body, which wins. Throws 400 or 422. */
@@ -46,6 +47,7 @@ export function deleteOptions(query: URLSearchParams, body: Json | undefined): D
     uid: asText(at(sent, 'preconditions', 'uid')),
     resourceVersion: asText(at(sent, 'preconditions', 'resourceVersion')),
     gracePeriodSeconds: grace === undefined ? undefined : Math.max(0, Number(grace)),
+    propagationPolicy: policy,
   }
 }
 
@@ -80,7 +82,8 @@ export function deleteObject(
   assertPreconditions(type, object, options)
   const grace = graceOf(type, object, options)
   const isNamespace = type.resource === 'namespaces'
-  const waits = asArray(object.metadata.finalizers).length > 0 || grace > 0 || isNamespace
+  const finalizer = policyFinalizers[options.propagationPolicy]
+  const waits = asArray(object.metadata.finalizers).length > 0 || finalizer !== undefined || grace > 0 || isNamespace
   if (!waits) {
     if (!options.dryRun) store.remove(type, namespaceOf(object), nameOf(object))
     // A pod always ends gracefully, even in no time, and is answered as it ended.
@@ -88,8 +91,12 @@ export function deleteObject(
   }
   if (object.metadata.deletionTimestamp !== undefined) return { object, gone: false }
   const next = marked(type, object, grace)
+  if (finalizer !== undefined) next.metadata.finalizers = [...asArray(next.metadata.finalizers), finalizer]
   return { object: options.dryRun ? next : store.put(type, next), gone: false }
 }
+
+/** What holds an object until its dependents are gone, or are its own no longer: cascade.ts takes it away again. */
+const policyFinalizers: Readonly<Record<string, string>> = { Foreground: 'foregroundDeletion', Orphan: 'orphan' }
 
 /** The object as it is while it is being deleted. */
 function marked(type: ResourceType, object: KubernetesObject, grace: number): KubernetesObject {

@@ -64,7 +64,8 @@ function setKey(parent: Json, token: string, value: Json): void {
  * Throws 400 when it is not a list of operations, 422 when one does not fit the document (a failed `test`, too).
  */
 export function jsonPatch(document: Json, patch: Json): Json {
-  if (!Array.isArray(patch)) throw badRequest('error decoding patch: json: cannot unmarshal object into Go value')
+  if (!Array.isArray(patch))
+    throw badRequest('error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp')
   if (patch.length > operationLimit) throw unprocessable()
   const result = clone(document)
   for (const operation of asArray(patch)) {

@@ -1,3 +1,4 @@
+import { assertListOptions } from './list-options.ts'
 import { asObject, asText, at, type JsonObject, type KubernetesObject, nameOf, namespaceOf, parseJson } from './object.ts'
 import type { ObjectStore } from './object-store.ts'
 import type { ResourceType } from './resource-table.ts'
@@ -57,6 +58,7 @@ function keyOf(object: KubernetesObject): string {
  * the first one. Throws 400 for a continue token or selector that cannot be read, 410 when the past is forgotten.
  */
 export function listObjects(store: ObjectStore, type: ResourceType, namespace: string, query: URLSearchParams): Page {
+  assertListOptions(query)
   const selects = selectorOf(query, type)
   const limit = Math.max(0, integerOf(query, 'limit'))
   const token = query.get('continue') ?? ''

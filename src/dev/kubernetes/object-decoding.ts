@@ -1,5 +1,5 @@
 import type { Encoding } from './media-type.ts'
-import { asObject, asText, type Json, type JsonObject, type KubernetesObject } from './object.ts'
+import { asObject, asText, type Json, type JsonObject, type KubernetesObject, nameOf, namespaceOf } from './object.ts'
 import { decode } from './request-body.ts'
 import { apiVersionOf, findKind, type ResourceType } from './resource-table.ts'
 import { badRequest, StatusError } from './status-error.ts'
@@ -36,6 +36,17 @@ export function objectOf(type: ResourceType, value: Json, body: Buffer): Kuberne
   }
   const metadata: JsonObject = { ...(asObject(fields.metadata) ?? {}) }
   return { ...fields, apiVersion, kind, metadata }
+}
+
+/** Throws 400 unless an object is the one its URL names. */
+export function assertNamed(type: ResourceType, object: KubernetesObject, namespace: string, name: string): void {
+  const sent = nameOf(object)
+  if (sent === '') throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`)
+  const place = namespaceOf(object)
+  if (type.namespaced && place !== '' && place !== namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+  }
+  if (sent !== name) throw badRequest(`the name of the object (${sent}) does not match the name on the URL (${name})`)
 }
 
 /** Decodes a body into an object of a kind. Throws 400. */

@@ -102,7 +102,15 @@ export function setDefaults(object: KubernetesObject): void {
       workload(object, { replicas: 1 })
       break
     case 'Job':
-      workload(object, { backoffLimit: 6, completionMode: 'NonIndexed', completions: 1, parallelism: 1, suspend: false, manualSelector: false, podReplacementPolicy: 'TerminatingOrFailed' })
+      workload(object, {
+        backoffLimit: 6,
+        completionMode: 'NonIndexed',
+        completions: 1,
+        parallelism: 1,
+        suspend: false,
+        manualSelector: false,
+        podReplacementPolicy: 'TerminatingOrFailed',
+      })
       break
     case 'Service':
       service(object)

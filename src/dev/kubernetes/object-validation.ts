@@ -1,11 +1,15 @@
-import { asArray, asObject, asText, asTexts, at, type Json, type JsonObject, type KubernetesObject, nameOf, same } from './object.ts'
+import { kindCauses } from './kind-validation.ts'
+import { asObject, asText, asTexts, type Json, type KubernetesObject, nameOf } from './object.ts'
 import type { ResourceType } from './resource-table.ts'
 import { type Cause, invalid, StatusError } from './status-error.ts'
+import { required, wrong } from './validation-causes.ts'
 
 const labelPattern = '[a-z0-9]([-a-z0-9]*[a-z0-9])?'
 const label = new RegExp(`^${labelPattern}$`)
 const subdomain = new RegExp(`^${labelPattern}(\\.${labelPattern})*$`)
 const labelValue = /^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/
+
+const labelKey = new RegExp(`^(${labelPattern}(\\.${labelPattern})*/)?([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$`)
 
 const labelHelp =
   "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with " +
@@ -14,22 +18,14 @@ const subdomainHelp =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end " +
   "with an alphanumeric character (e.g. 'example.com', regex used for validation is " +
   "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+const keyHelp =
+  "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric " +
+  "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is " +
+  "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
 const valueHelp =
   "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end " +
   "with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is " +
   "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-
-function wrong(field: string, value: Json, why: string): Cause {
-  return { reason: 'FieldValueInvalid', message: `Invalid value: ${JSON.stringify(value)}: ${why}`, field }
-}
-
-function required(field: string, why = ''): Cause {
-  return { reason: 'FieldValueRequired', message: why === '' ? 'Required value' : `Required value: ${why}`, field }
-}
-
-function fixed(field: string, why: string): Cause {
-  return { reason: 'FieldValueForbidden', message: `Forbidden: ${why}`, field }
-}
 
 function nameCauses(type: ResourceType, name: string): Cause[] {
   const field = 'metadata.name'
@@ -45,41 +41,6 @@ function nameCauses(type: ResourceType, name: string): Cause[] {
   }
   if (name.length > 253) return [wrong(field, name, 'must be no more than 253 bytes')]
   return subdomain.test(name) ? [] : [wrong(field, name, subdomainHelp)]
-}
-
-function podCauses(spec: Json | undefined, path: string): Cause[] {
-  const containers = asArray(at(spec, 'containers'))
-  if (containers.length === 0) return [required(`${path}.containers`)]
-  return containers.flatMap((container, index) =>
-    ['name', 'image'].filter((key) => asText(at(container, key)) === '').map((key) => required(`${path}.containers[${index}].${key}`)),
-  )
-}
-
-/** A workload must select the pods it makes. */
-function selectionCauses(object: KubernetesObject): Cause[] {
-  const labels = at(object, 'spec', 'template', 'metadata', 'labels') ?? null
-  const wanted = Object.entries(asObject(at(object, 'spec', 'selector', 'matchLabels')) ?? {})
-  const selects = wanted.length > 0 && wanted.every(([key, value]) => at(labels, key) === value)
-  const hasExpressions = asArray(at(object, 'spec', 'selector', 'matchExpressions')).length > 0
-  return [
-    ...(at(object, 'spec', 'selector') === undefined ? [required('spec.selector')] : []),
-    ...(selects || hasExpressions
-      ? []
-      : [wrong('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')]),
-  ]
-}
-
-function kindCauses(object: KubernetesObject): Cause[] {
-  const template = at(object, 'spec', 'template', 'spec')
-  if (object.kind === 'Pod') return podCauses(object.spec, 'spec')
-  if (object.kind === 'Job') return podCauses(template, 'spec.template.spec')
-  if (object.kind === 'Deployment' || object.kind === 'ReplicaSet') {
-    return [...selectionCauses(object), ...podCauses(template, 'spec.template.spec')]
-  }
-  if (object.kind.endsWith('RoleBinding') && asText(at(object, 'roleRef', 'name')) === '') {
-    return [required('roleRef.name')]
-  }
-  return []
 }
 
 /** Throws 400 for fields whose JSON type is wrong: the server cannot decode those at all. */
@@ -98,7 +59,16 @@ export function assertDecodable(object: KubernetesObject): void {
       throw new StatusError(400, 'BadRequest', message)
     }
   }
+  const encoded = object.kind === 'Secret' ? Object.values(asObject(object.data) ?? {}) : []
+  const bad = encoded.find((value) => !/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(asText(value)))
+  if (bad !== undefined) {
+    const offset = asText(bad).search(/[^A-Za-z0-9+/\s]/)
+    const why = `illegal base64 data at input byte ${Math.max(0, offset)}`
+    throw new StatusError(400, 'BadRequest', `Secret in version "v1" cannot be handled as a Secret: ${why}`)
+  }
 }
+
+const standardFinalizers = new Set(['kubernetes', 'orphan', 'foregroundDeletion'])
 
 /** Throws 422 with every fault when an object may not be stored. */
 export function validate(type: ResourceType, object: KubernetesObject): void {
@@ -108,41 +78,13 @@ export function validate(type: ResourceType, object: KubernetesObject): void {
     ...labels
       .filter(([, value]) => !labelValue.test(asText(value)) || asText(value).length > 63)
       .map(([, value]) => wrong('metadata.labels', value, valueHelp)),
+    ...labels.filter(([key]) => !labelKey.test(key)).map(([key]) => wrong('metadata.labels', key, keyHelp)),
+    ...asTexts(object.metadata.finalizers).flatMap((finalizer, index) =>
+      finalizer.includes('/') || standardFinalizers.has(finalizer)
+        ? []
+        : [wrong(`metadata.finalizers[${index}]`, finalizer, 'name is neither a standard finalizer name nor is it fully qualified')],
+    ),
     ...kindCauses(object),
   ]
   if (causes.length > 0) throw invalid(type.group, object.kind, nameOf(object), causes)
-}
-
-/** Throws 422 when a change touches what may not change after creation. */
-export function validateChange(type: ResourceType, before: KubernetesObject, after: KubernetesObject): void {
-  const causes: Cause[] = []
-  const held = asTexts(before.metadata.finalizers)
-  const added = asTexts(after.metadata.finalizers).filter((finalizer) => !held.includes(finalizer))
-  if (before.metadata.deletionTimestamp !== undefined && added.length > 0) {
-    const list = added.map((finalizer) => JSON.stringify(finalizer)).join(', ')
-    const why = `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`
-    causes.push(fixed('metadata.finalizers', why))
-  }
-  if ((type.resource === 'configmaps' || type.resource === 'secrets') && before.immutable === true) {
-    if (after.immutable !== true) causes.push(fixed('immutable', 'field is immutable when `immutable` is set'))
-    if (!same(before.data, after.data)) causes.push(fixed('data', 'field is immutable when `immutable` is set'))
-  }
-  if (type.resource.endsWith('rolebindings') && !same(before.roleRef, after.roleRef)) {
-    const [APIGroup, Kind, Name] = ['apiGroup', 'kind', 'name'].map((key) => asText(at(after.roleRef, key)))
-    causes.push(wrong('roleRef', { APIGroup: APIGroup ?? '', Kind: Kind ?? '', Name: Name ?? '' }, 'cannot change roleRef'))
-  }
-  if (type.resource === 'pods' && !same(fixedPodSpec(before), fixedPodSpec(after))) {
-    const may =
-      '`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` ' +
-      '(only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)'
-    causes.push(fixed('spec', `pod updates may not change fields other than ${may}`))
-  }
-  if (causes.length > 0) throw invalid(type.group, after.kind, nameOf(after), causes)
-}
-
-function fixedPodSpec(pod: KubernetesObject): JsonObject {
-  const { tolerations, activeDeadlineSeconds, terminationGracePeriodSeconds, nodeName, ...spec } = asObject(pod.spec) ?? {}
-  const images = (containers: Json | undefined): Json[] =>
-    asArray(containers).map((container) => ({ ...(asObject(container) ?? {}), image: '' }))
-  return { ...spec, containers: images(spec.containers), initContainers: images(spec.initContainers) }
 }

@@ -3,14 +3,16 @@ import { jsonPatch } from './json-patch.ts'
 import { mediaType } from './media-type.ts'
 import { mergePatch } from './merge-patch.ts'
 import { asObject, asText, clone, type Json, type KubernetesObject } from './object.ts'
-import { objectOf } from './object-decoding.ts'
+import { assertNamed, objectOf } from './object-decoding.ts'
 import type { ObjectStore } from './object-store.ts'
+import { assertDecodable } from './object-validation.ts'
 import { decode } from './request-body.ts'
 import { apiVersionOf, type ResourceType } from './resource-table.ts'
 import { apply } from './server-side-apply.ts'
-import { badRequest, conflict, invalid, notFound, unsupportedPatchType } from './status-error.ts'
+import { badRequest, conflict, invalid, notFound, StatusError, unsupportedPatchType } from './status-error.ts'
 import { strategicMergePatch } from './strategic-merge-patch.ts'
 import { updateObject } from './update-object.ts'
+import { wrong } from './validation-causes.ts'
 import type { WriteOptions } from './write-options.ts'
 
 const applyYaml = 'application/apply-patch+yaml'
@@ -48,7 +50,8 @@ function decodePatch(body: Buffer, yaml: boolean): Json {
 function patched(current: KubernetesObject, patchType: string, patch: Json): Json {
   if (patchType === 'application/json-patch+json') return jsonPatch(current, patch)
   const fields = asObject(patch)
-  if (fields === undefined) throw badRequest('error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}')
+  if (fields === undefined)
+    throw badRequest('error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}')
   if (patchType === 'application/merge-patch+json') return mergePatch(current, fields)
   return strategicMergePatch(clone(current), fields)
 }
@@ -68,8 +71,12 @@ export function patchObject(
   const patch = decodePatch(body, isApply)
   if (isApply) return applyPatch(store, target, current, patch, body, options)
   if (current === undefined) throw notFound(type, name)
-  const wanted = objectOf(type, patched(current, patchType, patch), body)
-  assertName(target, wanted)
+  const wanted = patchedObject(type, patched(current, patchType, patch), body)
+  assertNamed(type, wanted, namespace, name)
+  const uid = asText(wanted.metadata.uid)
+  if (uid !== '' && uid !== current.metadata.uid) {
+    throw invalid(type.group, type.kind, name, [wrong('metadata.uid', uid, 'field is immutable')])
+  }
   const { manager, dryRun } = options
   const object = updateObject(store, type, current, wanted, { manager, subresource, dryRun, recordsFields: true, check })
   return { object, created: false }
@@ -86,14 +93,17 @@ function assertOptions(isApply: boolean, options: WriteOptions): void {
   }
 }
 
-function assertName({ name, namespace, type }: PatchTarget, wanted: KubernetesObject): void {
-  const sent = asText(wanted.metadata.name)
-  if (sent !== name) {
-    throw badRequest(`the name of the object (${sent}) does not match the name on the URL (${name})`)
-  }
-  const sentNamespace = asText(wanted.metadata.namespace)
-  if (type.namespaced && sentNamespace !== '' && sentNamespace !== namespace) {
-    throw badRequest(`the namespace of the object (${sentNamespace}) does not match the namespace on the request (${namespace})`)
+/** What a patch made of the object, or 422: the fault is the patch's, not the body's. */
+function patchedObject(type: ResourceType, value: Json, body: Buffer): KubernetesObject {
+  try {
+    const object = objectOf(type, value, body)
+    assertDecodable(object)
+    return object
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error
+    const why = error.message.replace(/^.* cannot be handled as a \w+: /, '')
+    const message = `Invalid value: ${JSON.stringify(JSON.stringify(value))}: ${why}`
+    throw invalid('', '', '', [{ reason: 'FieldValueInvalid', message, field: 'patch' }])
   }
 }
 
@@ -112,7 +122,7 @@ function applyPatch(
   }
   const wanted = objectOf(type, patch, body)
   wanted.metadata.name ??= name
-  assertName(target, wanted)
+  assertNamed(type, wanted, namespace, name)
   if (subresource === 'status') for (const key of Object.keys(wanted)) if (!identity.has(key)) delete wanted[key]
   if (subresource === '' && type.hasStatus) delete wanted.status
   const applier = { manager: options.manager, apiVersion: apiVersionOf(type), subresource, force: options.force === true }

@@ -66,7 +66,7 @@ export function fieldSelector(text: string, type: ResourceType): Selector {
     .filter((term) => term.trim() !== '')
     .map((term) => {
       const match = /^([^=!]+)(==|=|!=)(.*)$/.exec(term.trim())
-      if (match === null) throw badRequest(`invalid field selector: '${text}': can't understand '${term}'`)
+      if (match === null) throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`)
       const [, field = '', operator, wanted = ''] = match
       if (field !== 'metadata.name' && field !== 'metadata.namespace' && !type.selectable.includes(field)) {
         throw badRequest(

@@ -4,8 +4,8 @@ import { createObject } from './create-object.ts'
 import { deletedStatus, deleteObject, deleteOptions } from './delete-object.ts'
 import { listObjects } from './list-objects.ts'
 import { negotiateInput, negotiateOutput, type OutputForm } from './media-type.ts'
-import { asText, type Json, type JsonObject, type KubernetesObject, nameOf, namespaceOf } from './object.ts'
-import { decodeObject } from './object-decoding.ts'
+import type { Json, JsonObject, KubernetesObject } from './object.ts'
+import { assertNamed, decodeObject } from './object-decoding.ts'
 import { includeObject, listOutput, objectOutput } from './object-output.ts'
 import type { ObjectStore } from './object-store.ts'
 import { patchObject, patchTypeOf } from './patch-object.ts'
@@ -115,7 +115,7 @@ async function onObject(cluster: Cluster, call: ResourceRequest, type: ResourceT
       const encoding = negotiateInput(request.headers['content-type'])
       const sent = decodeObject(type, await readBody(request), encoding)
       const options = writeOptions(query, agent, 'UpdateOptions')
-      assertNames(info, sent)
+      assertNamed(type, sent, namespace, info.name)
       const current = existing(store, type, info)
       const { manager, dryRun } = options
       const update = { manager, dryRun, subresource: info.subresource, recordsFields: true, check }
@@ -157,16 +157,5 @@ async function deleteBody(request: IncomingMessage): Promise<Json | undefined> {
   } catch (error) {
     if (error instanceof StatusError) throw error
     throw badRequest(`couldn't get version/kind; json parse error: ${error instanceof Error ? error.message : ''}`)
-  }
-}
-
-/** Throws 400 unless name and namespace of the object are those of the URL. */
-function assertNames(info: RequestInfo, sent: KubernetesObject): void {
-  if (nameOf(sent) !== info.name) {
-    throw badRequest(`the name of the object (${nameOf(sent)}) does not match the name on the URL (${info.name})`)
-  }
-  const namespace = namespaceOf(sent)
-  if (asText(info.namespace) !== '' && namespace !== '' && namespace !== info.namespace && info.resource !== 'namespaces') {
-    throw badRequest(`the namespace of the object (${namespace}) does not match the namespace on the request (${info.namespace})`)
   }
 }

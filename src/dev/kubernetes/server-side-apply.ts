@@ -80,7 +80,10 @@ function removeField(object: Json, path: readonly string[], fields: readonly str
     const name = element.slice(2)
     if (record === undefined) return
     if (rest.length === 0) delete record[name]
-    else if (record[name] !== undefined) removeField(record[name], rest, [...fields, name])
+    else if (record[name] !== undefined) {
+      removeField(record[name], rest, [...fields, name])
+      if (Array.isArray(record[name]) && record[name].length === 0) delete record[name]
+    }
     return
   }
   const index = elementIndex(object, element, fields)

@@ -1,8 +1,9 @@
+import { validateChange, validateStatus } from './kind-validation.ts'
 import { recordUpdate } from './managed-fields.ts'
 import { asArray, asText, clone, type JsonObject, type KubernetesObject, nameOf, namespaceOf, same } from './object.ts'
 import { setDefaults } from './object-defaults.ts'
 import type { ObjectStore } from './object-store.ts'
-import { assertDecodable, validate, validateChange } from './object-validation.ts'
+import { assertDecodable, validate } from './object-validation.ts'
 import { apiVersionOf, type ResourceType } from './resource-table.ts'
 import { allocate } from './server-allocations.ts'
 import { conflict, optimisticLock } from './status-error.ts'
@@ -81,8 +82,9 @@ export function updateObject(
   setDefaults(next)
   allocate(next)
   if (type.counted && !same(current.spec, next.spec)) next.metadata.generation = Number(current.metadata.generation) + 1
-  validate(type, next)
   if (update.subresource === '') validateChange(type, current, next)
+  validate(type, next)
+  validateStatus(type, next)
   update.check(next)
   if (update.recordsFields) {
     const { manager, subresource } = update

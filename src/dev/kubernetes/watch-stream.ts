@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { integerOf, versionOf } from './list-objects.ts'
+import { assertListOptions } from './list-options.ts'
 import type { OutputForm } from './media-type.ts'
 import { clone, type JsonObject, type KubernetesObject, namespaceOf } from './object.ts'
 import { includeObject, objectOutput } from './object-output.ts'
@@ -7,7 +8,7 @@ import type { ObjectStore, StoreEvent } from './object-store.ts'
 import { isTrue } from './request-info.ts'
 import { apiVersionOf, type ResourceType } from './resource-table.ts'
 import { selectorOf } from './selectors.ts'
-import { invalid, StatusError } from './status-error.ts'
+import { StatusError } from './status-error.ts'
 
 /** How often a watch that asked for bookmarks gets one, in milliseconds: about a minute, as the real cache does. */
 const bookmarkInterval = 60_000
@@ -16,21 +17,6 @@ const bookmarkInterval = 60_000
 const defaultTimeoutSeconds = 30 * 60
 
 type Watch = { store: ObjectStore; type: ResourceType; namespace: string; query: URLSearchParams; form: OutputForm }
-
-/** Throws 422 for options that contradict each other (apimachinery `ValidateListOptions`). */
-function assertOptions(query: URLSearchParams): void {
-  const match = query.get('resourceVersionMatch') ?? ''
-  const sendsInitial = query.get('sendInitialEvents') !== null
-  const refuse = (why: string): never => {
-    throw invalid('meta.k8s.io', 'ListOptions', '', [
-      { reason: 'FieldValueForbidden', message: `Forbidden: ${why}`, field: 'resourceVersionMatch' },
-    ])
-  }
-  if (sendsInitial && match !== 'NotOlderThan') {
-    refuse('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan')
-  }
-  if (!sendsInitial && match !== '') refuse('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided')
-}
 
 /**
  * WATCH: writes events as they happen until the client leaves, the time is up, or `stop` fires; resolves then.
@@ -41,7 +27,7 @@ function assertOptions(query: URLSearchParams): void {
  */
 export async function streamWatch(watch: Watch, response: ServerResponse, stop: AbortSignal): Promise<void> {
   const { store, type, namespace, query, form } = watch
-  assertOptions(query)
+  assertListOptions(query)
   const selects = selectorOf(query, type)
   const include = includeObject(query)
   const sent = versionOf(query)

@@ -1,13 +1,13 @@
 /** Tokens that the issuer's own key signed, and which still say nothing that counts (RFC 7519 section 4.1, RFC 9068 section 4). */
-import type { Forge, HostileToken } from './forge.ts';
+import type { Forge, HostileToken } from './forge.ts'
 
-const HOUR = 3600;
+const HOUR = 3600
 
 export function hostileClaims(forge: Forge): HostileToken[] {
-  const { header, claims } = forge;
-  const now = Math.floor(Date.now() / 1000);
-  const issuer = String(claims.iss);
-  const [audience = ''] = [claims.aud].flat().map(String);
+  const { header, claims } = forge
+  const now = Math.floor(Date.now() / 1000)
+  const issuer = String(claims.iss)
+  const [audience = ''] = [claims.aud].flat().map(String)
   const changes: Readonly<Record<string, Record<string, readonly unknown[]>>> = {
     exp: {
       'in the past': [now - HOUR],
@@ -63,7 +63,7 @@ export function hostileClaims(forge: Forge): HostileToken[] {
       'as a list': [[claims.sub]],
       'as an object': [{}],
     },
-  };
+  }
   const payloads: Readonly<Record<string, string | Uint8Array>> = {
     'that is no JSON': 'hello',
     'that is empty JSON': '',
@@ -82,7 +82,7 @@ export function hostileClaims(forge: Forge): HostileToken[] {
       Buffer.from(`",${JSON.stringify(claims).slice(1)}`),
     ]),
     'in UTF-16': Buffer.from(JSON.stringify(claims), 'utf16le'),
-  };
+  }
   return [
     ...Object.entries(changes).flatMap(([claim, values]) =>
       Object.entries(values).map(([what, [value]]) => ({
@@ -96,24 +96,13 @@ export function hostileClaims(forge: Forge): HostileToken[] {
     })),
     ...hostileTypes(forge),
     ...beyondLimits(forge, now),
-  ];
+  ]
 }
 
 /** Another kind of token of the same issuer. Right where that kind is expected, so a test leaves out what it expects. */
 function hostileTypes({ header, claims, sign }: Forge): HostileToken[] {
-  const events = { 'http://schemas.openid.net/event/backchannel-logout': {} };
-  const types = [
-    'JWT',
-    'logout+jwt',
-    'secevent+jwt',
-    'dpop+jwt',
-    'oauth-authz-req+jwt',
-    'token-introspection+jwt',
-    '',
-    undefined,
-    1,
-    null,
-  ];
+  const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
+  const types = ['JWT', 'logout+jwt', 'secevent+jwt', 'dpop+jwt', 'oauth-authz-req+jwt', 'token-introspection+jwt', '', undefined, 1, null]
   return [
     ...types
       .filter((typ) => typ !== header.typ)
@@ -124,12 +113,12 @@ function hostileTypes({ header, claims, sign }: Forge): HostileToken[] {
       })),
     { name: 'a logout token', token: sign({ ...header, typ: 'logout+jwt' }, { ...claims, events }), only: 'type' },
     { name: 'an ID token', token: sign({ ...header, typ: 'JWT' }, { ...claims, aud: 'some-client', nonce: 'n' }) },
-  ];
+  ]
 }
 
 function beyondLimits({ header, claims, sign }: Forge, now: number): HostileToken[] {
-  const depth = 20_000;
-  const deep = JSON.stringify(claims).replace(/}$/, `,"deep":${'['.repeat(depth)}${']'.repeat(depth)}}`);
+  const depth = 20_000
+  const deep = JSON.stringify(claims).replace(/}$/, `,"deep":${'['.repeat(depth)}${']'.repeat(depth)}}`)
   const limits: Readonly<Record<string, string>> = {
     'a token of 100 kB': sign(header, { ...claims, filler: 'x'.repeat(75_000) }),
     'claims nested 20,000 deep': sign(header, deep),
@@ -140,6 +129,6 @@ function beyondLimits({ header, claims, sign }: Forge, now: number): HostileToke
     'an exp in the year 9999': sign(header, { ...claims, exp: 253_402_300_799 }),
     'an exp of 1e400': sign(header, JSON.stringify({ ...claims, exp: '@' }).replace('"@"', '1e400')),
     'an iat in an hour': sign(header, { ...claims, iat: now + HOUR, exp: now + 2 * HOUR }),
-  };
-  return Object.entries(limits).map(([name, token]) => ({ name, token, only: 'limits' }));
+  }
+  return Object.entries(limits).map(([name, token]) => ({ name, token, only: 'limits' }))
 }

@@ -1,14 +1,14 @@
 /** Things that are not quite a compact JWS (RFC 7515 sections 3.1, 4 and 7.1), made from a good one where that can be. */
-import { deflateRawSync } from 'node:zlib';
-import { CompactEncrypt } from 'jose';
-import { encode, type Forge, type HostileToken, signature, signingInput } from './forge.ts';
+import { deflateRawSync } from 'node:zlib'
+import { CompactEncrypt } from 'jose'
+import { encode, type Forge, type HostileToken, signature, signingInput } from './forge.ts'
 
 export async function hostileForms(forge: Forge): Promise<HostileToken[]> {
-  const { header, claims, parts, good } = forge;
-  const [head, payload, seal] = parts;
-  const headerText = JSON.stringify(header).slice(1, -1);
-  const another = forge.sign(header, { ...claims, sub: 'somebody-else' }).split('.')[2] ?? '';
-  const unencoded = `${encode({ ...header, b64: false, crit: ['b64'] })}.${JSON.stringify(claims)}`;
+  const { header, claims, parts, good } = forge
+  const [head, payload, seal] = parts
+  const headerText = JSON.stringify(header).slice(1, -1)
+  const another = forge.sign(header, { ...claims, sub: 'somebody-else' }).split('.')[2] ?? ''
+  const unencoded = `${encode({ ...header, b64: false, crit: ['b64'] })}.${JSON.stringify(claims)}`
   return [
     ...Object.entries({
       'nothing at all': '',
@@ -75,27 +75,18 @@ export async function hostileForms(forge: Forge): Promise<HostileToken[]> {
     },
     { name: 'a good token inside a good signature', token: forge.sign({ ...header, cty: 'JWT' }, good.token) },
     ...(await encrypted(forge)),
-  ];
+  ]
 }
 
 /** JWE where JWS is expected: opening it proves nothing about who made it, since the key to make it is public. */
 async function encrypted({ header, good, claims }: Forge): Promise<HostileToken[]> {
-  const alg = good.publicKey.asymmetricKeyType === 'rsa' ? 'RSA-OAEP-256' : 'ECDH-ES';
+  const alg = good.publicKey.asymmetricKeyType === 'rsa' ? 'RSA-OAEP-256' : 'ECDH-ES'
   const seal = (content: string) =>
-    new CompactEncrypt(Buffer.from(content))
-      .setProtectedHeader({ alg, enc: 'A256GCM', kid: String(header.kid) })
-      .encrypt(good.publicKey);
-  const bogus = [
-    encode({ alg: 'dir', enc: 'A256GCM', kid: header.kid }),
-    '',
-    encode('iv'),
-    encode(claims),
-    encode('tag'),
-  ].join('.');
-  const made =
-    good.publicKey.asymmetricKeyType === 'ed25519' ? [] : [await seal(JSON.stringify(claims)), await seal(good.token)];
+    new CompactEncrypt(Buffer.from(content)).setProtectedHeader({ alg, enc: 'A256GCM', kid: String(header.kid) }).encrypt(good.publicKey)
+  const bogus = [encode({ alg: 'dir', enc: 'A256GCM', kid: header.kid }), '', encode('iv'), encode(claims), encode('tag')].join('.')
+  const made = good.publicKey.asymmetricKeyType === 'ed25519' ? [] : [await seal(JSON.stringify(claims)), await seal(good.token)]
   return [bogus, ...made].map((token, index) => ({
     name: ['a bogus JWE', 'encrypted claims', 'a good token, encrypted'][index] ?? '',
     token,
-  }));
+  }))
 }

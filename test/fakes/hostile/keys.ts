@@ -1,15 +1,15 @@
 /** Tokens that bring their own key, or ask for one that is not the issuer's (RFC 8725 sections 3.10 and 3.11). */
-import { generateKeyPairSync } from 'node:crypto';
-import { type Forge, type HostileToken, hmacSigned, signature, signingInput } from './forge.ts';
+import { generateKeyPairSync } from 'node:crypto'
+import { type Forge, type HostileToken, hmacSigned, signature, signingInput } from './forge.ts'
 
 export function hostileKeys({ header, claims }: Forge): HostileToken[] {
-  const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const jwk = { ...stranger.publicKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig' };
-  const der = stranger.publicKey.export({ format: 'der', type: 'spki' }).toString('base64');
+  const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const jwk = { ...stranger.publicKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig' }
+  const der = stranger.publicKey.export({ format: 'der', type: 'spki' }).toString('base64')
   const byStranger = (more: object) => {
-    const input = signingInput({ ...header, alg: 'RS256', ...more }, claims);
-    return `${input}.${signature(stranger.privateKey, input)}`;
-  };
+    const input = signingInput({ ...header, alg: 'RS256', ...more }, claims)
+    return `${input}.${signature(stranger.privateKey, input)}`
+  }
   const kids: Readonly<Record<string, unknown>> = {
     'that nobody published': 'no-such-key',
     missing: undefined,
@@ -29,7 +29,7 @@ export function hostileKeys({ header, claims }: Forge): HostileToken[] {
     'with a NUL': `${String(header.kid)}\u0000.pem`,
     'with line breaks': 'x\r\nX-Injected: yes',
     'of 50 kB': 'k'.repeat(50_000),
-  };
+  }
   return [
     { name: "a stranger's signature under the good kid", token: byStranger({}) },
     { name: "a stranger's key in jwk", token: byStranger({ jwk }) },
@@ -59,5 +59,5 @@ export function hostileKeys({ header, claims }: Forge): HostileToken[] {
       name: 'HS256 keyed with the secret in jwk',
       token: hmacSigned('sha256', 'secret', { ...header, alg: 'HS256', jwk: { kty: 'oct', k: 'c2VjcmV0' } }, claims),
     },
-  ];
+  ]
 }

@@ -1,0 +1,112 @@
+/** What ships: the packed tarball, installed in an empty folder, runs on its own. */
+import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, suite, test } from 'node:test'
+import { promisify } from 'node:util'
+import { freePort } from '../../src/dev/free-port.ts'
+
+const run = promisify(execFile)
+const TREE = join(import.meta.dirname, '../..')
+const NPM = process.env['npm_execpath']
+
+/** npm as it was started, or the one on PATH. */
+const npm = (args: readonly string[], cwd: string) =>
+  NPM === undefined ? run('npm', args, { cwd }) : run(process.execPath, [NPM, ...args], { cwd })
+
+suite('the packed tarball', () => {
+  let folder = ''
+  let mandate = ''
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'mandate-package-'))
+    await npm(['pack', '--silent', '--pack-destination', folder], TREE)
+    const [tarball] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'))
+    assert.ok(tarball, 'npm pack wrote no tarball')
+    await writeFile(join(folder, 'package.json'), '{"name":"empty","private":true,"type":"module"}')
+    // The Node that comes with a checkout is for checkouts: an installed package runs on the Node of its machine.
+    await npm(['install', '--no-audit', '--no-fund', '--prefer-offline', '--omit=optional', `./${tarball}`], folder)
+    mandate = join(folder, 'node_modules/mandate/dist/main.js')
+  })
+  after(() => rm(folder, { recursive: true, force: true }))
+
+  test('holds no source, no test and no stand-in of tests', async () => {
+    const names = await readdir(join(folder, 'node_modules/mandate'), { recursive: true })
+    assert.deepEqual(
+      names.filter((name) => !name.startsWith('node_modules') && /(\.test\.|\.fake\.|\.conformance\.|(?<!\.d)\.ts$)/.test(name)),
+      [],
+    )
+    assert.ok(names.includes('dist/index.d.ts'))
+  })
+
+  test('runs the command', async () => {
+    const { stdout } = await run(process.execPath, [mandate, '--version'])
+    assert.match(stdout, /^\d+\.\d+\.\d+/)
+  })
+
+  test('checks a configuration', async () => {
+    await writeFile(join(folder, 'mandate.yaml'), CONFIG(0, 0))
+    const { stdout } = await run(process.execPath, [mandate, 'check', '-c', join(folder, 'mandate.yaml'), '-o', 'json'])
+    assert.equal(JSON.parse(stdout).ok, true)
+  })
+
+  test('serves: the gateway is ready and refuses who shows nothing', async () => {
+    const [http, operations] = [await freePort(0), await freePort(0)]
+    await writeFile(join(folder, 'mandate.yaml'), CONFIG(http, operations))
+    const gateway = spawn(process.execPath, [mandate, 'gateway', '-c', join(folder, 'mandate.yaml')], { stdio: 'ignore' })
+    const gone = new Promise((resolve) => gateway.once('exit', resolve))
+    try {
+      await until(async () => (await fetch(`http://127.0.0.1:${operations}/ready`)).status === 200)
+      const answer = await fetch(`http://localhost:${http}/clusters/prod/api/v1/pods`)
+      assert.equal(answer.status, 401)
+      assert.equal((await answer.json()).kind, 'Status')
+    } finally {
+      gateway.kill('SIGTERM')
+      await gone
+    }
+  })
+
+  test('is usable as a library, with its types', async () => {
+    await writeFile(
+      join(folder, 'use.ts'),
+      `import { checkConfig, type Config } from 'mandate'\nexport const check: (value: unknown) => Config = checkConfig\n`,
+    )
+    const tsc = join(TREE, 'node_modules/typescript/bin/tsc')
+    await run(
+      process.execPath,
+      [tsc, '--noEmit', '--strict', '--module', 'nodenext', '--target', 'esnext', '--skipLibCheck', '--types', '', 'use.ts'],
+      { cwd: folder },
+    )
+    const { stdout } = await run(
+      process.execPath,
+      [
+        '--input-type=module',
+        '-e',
+        "import { parseConfig } from 'mandate'; try { parseConfig('{}') } catch (error) { console.log(error.code) }",
+      ],
+      { cwd: folder },
+    )
+    assert.equal(stdout.trim(), 'config_faulty')
+  })
+})
+
+const CONFIG = (http: number, operations: number) => `
+publicUrl: http://localhost:${http || 8080}
+listen: { http: { port: ${http} }, operations: { port: ${operations} } }
+store: { memory: singleReplica }
+providers:
+  corp: { kind: oidc, issuer: "https://issuer.invalid", clientId: mandate, clientAuth: { method: none }, audience: mandate }
+clusters:
+  prod: { server: "https://cluster.invalid", allow: {}, as: { kind: forward-token } }
+`
+
+/** Waits until a condition holds; a thrown error counts as not yet. Fails after 20 s. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 20_000; ; ) {
+    if (await holds().catch(() => false)) return
+    if (Date.now() > end) throw new Error('the gateway did not become ready')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
