@@ -93,20 +93,31 @@ async function journey(steps: Steps, attempt: Attempt, act: Act, span: Span): Pr
 async function authenticate(steps: Steps, attempt: Attempt): Promise<Caller> {
   const answer = await steps.authenticator.authenticate(attempt.presented)
   if (answer.result === 'rejected') throw answer.refusal
-  if (answer.result === 'not-applicable') throw new Refusal('not_signed_in')
-  if (answer.caller.ended.aborted) throw new Refusal('login_ended')
+  if (answer.result !== 'authenticated') throw new Refusal('not_signed_in')
+  refuseEnded(answer.caller)
   return answer.caller
+}
+
+/** Refuses a caller whose proof has stopped holding. Who ended it may say why: a replica that cannot tell is 503, not 401. */
+function refuseEnded({ ended, proof }: Caller): void {
+  if (!ended.aborted) return
+  const why: unknown = ended.reason
+  if (why instanceof Refusal || why instanceof StoreUnavailable) throw why
+  throw new Refusal(proof.kind === 'login' ? 'login_ended' : 'token_revoked')
 }
 
 async function authorize(steps: Steps, { action, resource }: Attempt, caller: Caller): Promise<string> {
   const decision = await steps.authorizer.authorize({ caller, action, resource })
   if (decision.effect === 'deny') throw new Refusal(decision.code, { detail: decision.detail })
-  if (decision.effect === 'abstain') throw new Refusal('denied', { detail: 'no rule speaks of this resource' })
+  if (decision.effect !== 'allow') throw new Refusal('denied', { detail: 'no rule speaks of this resource' })
   return decision.rule
 }
 
+/** Asks for the credential. The steps take time, so it is not handed out to a caller who has ended meanwhile. */
 async function assume({ source, target }: Attempt, caller: Caller): Promise<Credential> {
-  return granted(await source.assume(caller, target))
+  const credential = granted(await source.assume(caller, target))
+  refuseEnded(caller)
+  return credential
 }
 
 function granted(answer: Assumption): Credential {

@@ -13,12 +13,18 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, task) {
-    // setTimeout fires at once past 2^31-1 ms; a token that lives for months must not end now.
-    const timer = setTimeout(task, Math.min(ms, 0x7fffffff))
-    timer.unref()
+    let timer: NodeJS.Timeout
+    // setTimeout fires at once past 2^31-1 ms; a token that lives for months must not end now, nor after 24 days.
+    const wait = (left: number) => {
+      timer = left > MOST_TIMEOUT_MS ? setTimeout(() => wait(left - MOST_TIMEOUT_MS), MOST_TIMEOUT_MS) : setTimeout(task, left)
+      timer.unref()
+    }
+    wait(ms)
     return { cancel: () => clearTimeout(timer) }
   },
 }
+
+const MOST_TIMEOUT_MS = 0x7fffffff
 
 /** Resolves after `ms`, or as soon as `signal` fires. Never rejects. */
 export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {

@@ -4,13 +4,15 @@
  * Adding an implementation is one file, one member of a union in the configuration, and one `case` here; the switches
  * are exhaustive, so forgetting it does not compile.
  */
+import { setMaxListeners } from 'node:events'
 import type { Steps } from './access.ts'
 import { type CacheObserver, cached } from './assume/cached.ts'
 import type { CredentialSource } from './assume/credential-source.ts'
 import { createForwardToken } from './assume/forward-token.ts'
 import { createKubernetesImpersonation } from './assume/kubernetes-impersonation.ts'
 import type { AuditSink } from './audit/audit-sink.ts'
-import { fileTarget, JsonLinesSink, type LineTarget, streamTarget } from './audit/json-lines.ts'
+import { JsonLinesSink } from './audit/json-lines.ts'
+import { fileTarget, type LineTarget, standardOutput } from './audit/line-target.ts'
 import { summed } from './audit/summed.ts'
 import { createBearerAuthenticator } from './authenticate/bearer-jwt.ts'
 import { firstApplicable } from './authenticate/first-applicable.ts'
@@ -70,12 +72,13 @@ export interface RunningGateway {
 }
 
 const STREAM_GRACE_MS = 5_000
+const STOP_WITHIN_MS = 10_000
 const KEEP_REVOCATIONS_BEYOND_MS = 24 * 3_600_000
 
 /** Starts door 1. Rejects when an address cannot be bound or a secret not be read. */
 export async function composeGateway(config: Config, surroundings: Surroundings): Promise<RunningGateway> {
   const { log, clock = systemClock } = surroundings
-  const lifecycle = new Lifecycle()
+  const lifecycle = new Lifecycle(STOP_WITHIN_MS, (part, problem) => log.warn('a part did not stop', { part, problem }))
   try {
     return await startGateway(config, { ...surroundings, log, clock }, lifecycle)
   } catch (error) {
@@ -116,6 +119,8 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
     clock,
     observe: (provider, result) => metrics.count('mandate_refreshes_total', { provider, result }),
   })
+  // After the providers in this list, so before them when it stops: a refresh that was begun is finished and stored.
+  lifecycle.onStop('refreshes', () => refreshing.close())
   const loginTokens = createLoginTokens({ records, refreshing, clock })
   const bearers = createBearerAuthenticator({
     providers: Object.values(providers),
@@ -127,10 +132,13 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
   })
   lifecycle.onStop('bearers', () => bearers.close())
   const authenticator = firstApplicable([createSessionAuthenticator({ logins, origin: config.publicUrl }), bearers])
+  const stopping = new AbortController()
+  // Thousands of watches wait for it.
+  setMaxListeners(0, stopping.signal)
   const clusters = new Map(
     Object.values(config.clusters).map((cluster) => [
       cluster.name,
-      composeCluster(cluster, config, { loginTokens, clock, metrics, lifecycle }),
+      composeCluster(cluster, config, { loginTokens, clock, log, metrics, lifecycle, stopping: stopping.signal }),
     ]),
   )
   const authorizer = createRouteRules(new Map(Object.values(config.clusters).map(({ name, allow }) => [`cluster/${name}`, allow])))
@@ -163,7 +171,9 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
   })
   await revocations.start()
   measure(metrics, { revocations, providers, active: () => logins.active(), clock })
-  const listeners = await composeListeners(config, gateway, log, metrics, lifecycle)
+  const listeners = await composeListeners(config, gateway, log, lifecycle)
+  // After the listeners in this list, so before them when it stops: what goes on is ended, then waited for.
+  lifecycle.onStop('streams', () => stopping.abort())
   const operations = await listenOperations({ ...config.listen.operations, metrics, readiness: () => unready(revocations, lifecycle) })
   lifecycle.onStop('operations', () => operations.close(0))
   return { ports: { ...listeners, operations: operations.port }, revocations, stop: () => lifecycle.stop() }
@@ -184,17 +194,25 @@ export async function composeState(config: Config, log: Log, clock: Clock, lifec
   return { store, ring: createKeyRing(keys.map(({ id, key }) => ({ id, key: secretSource(key).read() }))) }
 }
 
-function composeAudit(
-  config: Config,
-  { clock, auditTarget }: Surroundings & { clock: Clock },
-  metrics: Metrics,
-  lifecycle: Lifecycle,
-): AuditSink {
-  const target = auditTarget ?? (config.audit.file === '-' ? streamTarget(process.stdout) : fileTarget(config.audit.file))
-  const sink = new JsonLinesSink({ target, clock, onHealth: (healthy) => metrics.set('mandate_audit_up', {}, healthy ? 1 : 0) })
+function composeAudit(config: Config, { clock, log, auditTarget }: Surroundings & { clock: Clock }, metrics: Metrics, lifecycle: Lifecycle): AuditSink {
+  const target = auditTarget ?? (config.audit.file === '-' ? standardOutput() : fileTarget(config.audit.file))
+  const sink = new JsonLinesSink({
+    target,
+    clock,
+    onHealth(healthy) {
+      metrics.set('mandate_audit_up', {}, healthy ? 1 : 0)
+      if (healthy) log.info('the audit log can be written again')
+      else log.warn('the audit log cannot be written: every attempt is refused')
+    },
+    onLost: (notes) => log.warn('records of attempts that had ended were lost while the audit log could not be written', { notes }),
+  })
   metrics.set('mandate_audit_up', {}, 1)
-  lifecycle.onStop('audit', () => sink.close())
-  return summed(sink, clock)
+  const sums = summed(sink, clock)
+  lifecycle.onStop('audit', () => {
+    sums.settle()
+    return sink.close()
+  })
+  return sums
 }
 
 function composeProviders(config: Config, log: Log, clock: Clock, lifecycle: Lifecycle): Readonly<Record<string, OidcProvider>> {
@@ -211,11 +229,13 @@ function composeProviders(config: Config, log: Log, clock: Clock, lifecycle: Lif
 interface ClusterSurroundings {
   readonly loginTokens: LoginTokens
   readonly clock: Clock
+  readonly log: Log
   readonly metrics: Metrics
   readonly lifecycle: Lifecycle
+  readonly stopping: AbortSignal
 }
 
-function composeCluster(cluster: ClusterConfig, config: Config, { loginTokens, clock, metrics, lifecycle }: ClusterSurroundings): Cluster {
+function composeCluster(cluster: ClusterConfig, config: Config, { loginTokens, clock, log, metrics, lifecycle, stopping }: ClusterSurroundings): Cluster {
   const { ca } = cluster
   const upstream = createHttpUpstream({
     origin: cluster.server,
@@ -235,14 +255,15 @@ function composeCluster(cluster: ClusterConfig, config: Config, { loginTokens, c
       streamMaxAgeMs: config.streams.maxAge,
       answerWithinMs: config.limits.answerWithin,
       liveStreams: (change) => metrics.add('mandate_live_streams', { route }, change),
+      stopping,
     },
-    source: cached(composeSource(cluster, config, loginTokens, clock), clock, observer),
+    source: cached(composeSource(cluster, config, loginTokens, clock, log), clock, observer),
     sourceName: source,
     target: { id: route, audience: cluster.as.kind === 'forward-token' ? (cluster.as.audience ?? '') : '', scopes: [] },
   }
 }
 
-function composeSource({ as }: ClusterConfig, { providers }: Config, logins: LoginTokens, clock: Clock): CredentialSource {
+function composeSource({ as }: ClusterConfig, { providers }: Config, logins: LoginTokens, clock: Clock, log: Log): CredentialSource {
   switch (as.kind) {
     case 'forward-token':
       return createForwardToken({
@@ -256,7 +277,9 @@ function composeSource({ as }: ClusterConfig, { providers }: Config, logins: Log
         {
           token: secretSource(as.token),
           prefixOf: (provider) => providers[provider]?.prefix ?? `${provider}:`,
+          prefixes: Object.values(providers).map((provider) => provider.prefix),
           reservedAllowed: as.reservedAllowed,
+          log,
         },
         () => clock.now(),
       )
@@ -272,11 +295,10 @@ async function composeListeners(
   { listen: on }: Config,
   gateway: Parameters<typeof listen>[0],
   log: Log,
-  metrics: Metrics,
   lifecycle: Lifecycle,
 ) {
   const start = async (name: string, options: Parameters<typeof listen>[1]): Promise<number> => {
-    const listener: Listener = await listen(gateway, options, log, metrics)
+    const listener: Listener = await listen(gateway, options, log)
     lifecycle.onStop(name, () => listener.close(STREAM_GRACE_MS))
     return listener.port
   }

@@ -46,7 +46,7 @@ const TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/
 /** Refuses a token that RFC 6750 2.1 could not carry, the empty one above all. */
 export function bearerCredential(token: Secret, expiresAt: number): BearerCredential {
   if (!TOKEN68.test(token.expose())) throw new Refusal('credential_not_offered', { detail: 'the token is empty or not a b64token' })
-  return { kind: 'bearer', token, expiresAt }
+  return Object.freeze({ kind: 'bearer', token, expiresAt })
 }
 
 /**
@@ -82,12 +82,16 @@ export function present(credential: Credential): readonly HeaderLine[] {
   }
 }
 
-/** Kubernetes percent-encodes extra keys that a header name cannot carry (RFC 7230 3.2.6 token characters). */
+/**
+ * Extra keys as client-go sends them: bytes that a header name cannot carry (RFC 9110 5.6.2), and `%` itself, are
+ * percent-encoded. The API server lower-cases the header's name and decodes after that, so ASCII letters arrive in
+ * lower case whatever is sent; they are sent so, that what we show is what it reads.
+ */
 function encodeExtraKey(key: string): string {
   return [...Buffer.from(key, 'utf8')]
     .map((byte) => {
       const character = String.fromCharCode(byte)
-      return /[A-Za-z0-9!#$&'*+.^_`|~-]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+      return /[A-Za-z0-9!#$&'*+.^_`|~-]/.test(character) ? character.toLowerCase() : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
     })
     .join('')
 }

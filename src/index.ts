@@ -1,4 +1,5 @@
 /** What the package exports to programs: the gateway as a part, and its configuration. */
 export { composeGateway, type RunningGateway, type Surroundings } from './compose.ts'
-export { type Config, ConfigFaulty, checkConfig, loadConfig, parseConfig } from './config/config.ts'
+export { type Config, checkConfig, loadConfig, parseConfig } from './config/config.ts'
+export { ConfigFaulty } from './config/faults.ts'
 export { createLog, type Log } from './log.ts'

@@ -6,13 +6,19 @@ export interface Part {
   stop(): Promise<void> | void
 }
 
+/** How a part failed to stop: in time, or at all. */
+export type Problem = 'too slow' | 'failed'
+
 export class Lifecycle {
   readonly #parts: Part[] = []
   readonly #boundMs: number
+  readonly #report: (part: string, problem: Problem) => void
   #stopping: Promise<void> | undefined
 
-  constructor(boundMs = 10_000) {
+  /** `report` is told of each part that failed to stop. */
+  constructor(boundMs = 10_000, report: (part: string, problem: Problem) => void = () => undefined) {
     this.#boundMs = boundMs
+    this.#report = report
   }
 
   /** Adds a part that has just been started, and gives it back. */
@@ -37,10 +43,27 @@ export class Lifecycle {
   }
 
   async #stopAll(): Promise<void> {
-    for (const part of this.#parts.toReversed()) {
-      const bound = Promise.withResolvers<void>()
-      const timer = setTimeout(bound.resolve, this.#boundMs)
-      await Promise.race([Promise.resolve().then(() => part.stop()), bound.promise]).catch(() => undefined)
+    // Taken one by one: a part that is added during the stop is stopped as well.
+    for (let part = this.#parts.pop(); part !== undefined; part = this.#parts.pop()) {
+      const problem = await this.#stopOne(part)
+      if (problem !== undefined) this.#report(part.name, problem)
+    }
+  }
+
+  async #stopOne(part: Part): Promise<Problem | undefined> {
+    const bound = Promise.withResolvers<Problem>()
+    const timer = setTimeout(() => bound.resolve('too slow'), this.#boundMs)
+    const stopped = (async (): Promise<Problem | undefined> => {
+      try {
+        await part.stop()
+        return undefined
+      } catch {
+        return 'failed'
+      }
+    })()
+    try {
+      return await Promise.race([stopped, bound.promise])
+    } finally {
       clearTimeout(timer)
     }
   }

@@ -19,17 +19,30 @@ export type Level = 'info' | 'warn' | 'error' | 'silent'
 
 const ORDER: Record<Level, number> = { info: 0, warn: 1, error: 2, silent: 3 }
 
+// Names and codes are words of a program. Anything longer or with spaces was put together at run time.
+const WORD = /^[A-Za-z_$][\w$.-]{0,63}$/
+
 /** What may be said about an error from elsewhere: its class and its code, never its message. */
 export function describeError(error: unknown): { error: string; code?: string; cause?: string } {
   if (!(error instanceof Error)) return { error: typeof error }
-  const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {}
-  const cause = error.cause instanceof Error ? { cause: describeError(error.cause).code ?? error.cause.name } : {}
-  return { error: error.name, ...code, ...cause }
+  const code = 'code' in error ? word(error.code) : undefined
+  const described = { error: word(error.name) ?? 'Error', ...(code === undefined ? {} : { code }) }
+  if (!(error.cause instanceof Error)) return described
+  const { cause } = error
+  return { ...described, cause: ('code' in cause ? word(cause.code) : undefined) ?? word(cause.name) ?? 'Error' }
 }
 
+function word(value: unknown): string | undefined {
+  return typeof value === 'string' && WORD.test(value) ? value : undefined
+}
+
+/** Where the error was made. The stack begins with the message, which may itself look like positions: it is cut off first. */
 function positions(error: unknown): string | undefined {
-  if (!(error instanceof Error) || error.stack === undefined) return undefined
+  if (!(error instanceof Error) || typeof error.stack !== 'string') return undefined
+  const end = error.stack.indexOf(error.message)
+  if (end === -1) return undefined
   return error.stack
+    .slice(end + error.message.length)
     .split('\n')
     .filter((line) => /^\s+at /.test(line))
     .slice(0, 6)
@@ -41,7 +54,9 @@ function positions(error: unknown): string | undefined {
 export function createLog(write: (line: string) => void, level: Level = 'info'): Log {
   const emit = (at: Level, message: string, fields: Fields = {}) => {
     if (ORDER[at] < ORDER[level]) return
-    write(`${JSON.stringify({ time: new Date().toISOString(), level: at, message, ...fields })}\n`)
+    const fixed = { time: new Date().toISOString(), level: at, message }
+    // Twice: first so that it comes first, then so that no field replaces it.
+    write(`${JSON.stringify({ ...fixed, ...fields, ...fixed })}\n`)
   }
   return {
     info: (message, fields) => emit('info', message, fields),

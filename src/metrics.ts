@@ -113,7 +113,8 @@ export function createMetrics(): Metrics {
     beforeScrape: (read) => void readers.push(read),
     clear: (name) => gauges.get(name)?.reset(),
     async expose() {
-      await Promise.all(readers.map((read) => read()))
+      // One reader that fails must not hide what all the others tell.
+      await Promise.allSettled(readers.map((read) => read()))
       return { contentType: registry.contentType, body: await registry.metrics() }
     },
   }

@@ -67,5 +67,10 @@ export function principalKey(principal: Pick<Principal, 'issuer' | 'subject'>): 
 export function callerKey(caller: Caller): string {
   const { principal, proof } = caller
   const shown = proof.kind === 'login' ? ['login', proof.loginId] : ['bearer', proof.digest]
-  return JSON.stringify([principal.issuer, principal.subject, principal.actor && principalKey(principal.actor), ...shown])
+  return JSON.stringify([...chainOf(principal), ...shown])
+}
+
+/** The principal and, within it, everybody who acts for it. */
+function chainOf({ issuer, subject, actor }: Principal): unknown[] {
+  return [issuer, subject, actor === undefined ? null : chainOf(actor)]
 }

@@ -36,17 +36,25 @@ export function createForwardToken(options: ForwardTokenOptions): CredentialSour
 
 async function fromLogin({ token: which, logins, audienceFor }: ForwardTokenOptions, loginId: string, caller: Caller): Promise<Assumption> {
   const { token, expiresAt } = await logins.fresh(loginId, which)
-  if (!audiencesOf(token).includes(audienceFor(caller.principal.provider))) {
-    throw new Refusal('credential_audience_wrong', { detail: `the ${which === 'id-token' ? 'ID' : 'access'} token of provider ${caller.principal.provider} does not name it` })
+  if (!names(audiencesOf(token), audienceFor(caller.principal.provider))) {
+    throw new Refusal('credential_audience_wrong', {
+      detail: `the ${which === 'id-token' ? 'ID' : 'access'} token of provider ${caller.principal.provider} does not name it`,
+    })
   }
   return { result: 'granted', credential: bearerCredential(token, expiresAt) }
 }
 
 function fromBearer({ passThroughOpen, audienceFor }: ForwardTokenOptions, { principal, proof }: Caller): Assumption {
   if (proof.kind !== 'bearer') throw new Refusal('credential_not_offered')
-  if (!passThroughOpen) throw new Refusal('credential_not_offered', { detail: 'bearer tokens for Mandate are not passed on to this cluster' })
-  if (!proof.audiences.includes(audienceFor(principal.provider))) throw new Refusal('credential_audience_wrong')
+  if (!passThroughOpen)
+    throw new Refusal('credential_not_offered', { detail: 'bearer tokens for Mandate are not passed on to this cluster' })
+  if (!names(proof.audiences, audienceFor(principal.provider))) throw new Refusal('credential_audience_wrong')
   return { result: 'granted', credential: bearerCredential(proof.token, proof.expiresAt) }
+}
+
+/** A target of which no audience is known is named by no token, not by every one with an empty `aud`. */
+function names(audiences: readonly string[], audience: string): boolean {
+  return audience !== '' && audiences.includes(audience)
 }
 
 /** `aud` of a token that was verified when it was obtained; an opaque token names no audience. */

@@ -15,6 +15,8 @@ export interface Who {
   readonly subject: string
   /** `login:` or `bearer:` and the beginning of its digest: tells two sign-ins of a person apart. */
   readonly proof: string
+  /** Who acted for the subject, where that was somebody else. */
+  readonly actor?: { readonly issuer: string; readonly subject: string }
 }
 
 /** Everything an event may say. Which event says what stands in AUDIT_EVENTS. */
@@ -50,15 +52,42 @@ interface Entry {
 
 export const AUDIT_EVENTS = {
   login: { means: 'A person signed in and a login was made.', facts: ['attempt', 'address', 'provider', 'who', 'login'] },
-  refused: { means: 'An attempt was refused, at whatever step. `count` above 1 sums refusals of one address that nobody was authenticated for.', facts: ['attempt', 'address', 'who', 'action', 'resource', 'properties', 'code', 'detail', 'count'] },
-  refresh: { means: 'A refresh token was presented to the issuer, and how that ended: renewed, refused, not-sent or unknown.', facts: ['provider', 'login', 'result'] },
-  logout: { means: 'Logins or tokens were ended: by the person, everywhere, by the issuer (back-channel) or by an operator.', facts: ['address', 'who', 'provider', 'issuer', 'subject', 'login', 'cause'] },
-  granted: { means: 'The caller was authenticated and allowed, and a credential with their rights is at hand. Written before anything is sent.', facts: ['attempt', 'address', 'who', 'action', 'resource', 'properties', 'rule', 'credential'] },
-  effect: { means: 'Something that cannot be taken back is about to be done under a grant. Written before it is done.', facts: ['attempt', 'who', 'resource', 'effect'] },
-  completed: { means: 'The target answered, and the answer was passed on to its last byte.', facts: ['attempt', 'who', 'resource', 'status', 'upstreamAuditId', 'bytes', 'milliseconds'] },
-  failed: { means: 'A granted attempt ended without a whole answer.', facts: ['attempt', 'who', 'resource', 'code', 'cause', 'status', 'upstreamAuditId', 'bytes', 'milliseconds'] },
-  'stream-opened': { means: 'An answer that goes on (a watch, followed logs) began.', facts: ['attempt', 'who', 'resource', 'properties', 'upstreamAuditId'] },
-  'stream-closed': { means: 'Such an answer ended, and why.', facts: ['attempt', 'who', 'resource', 'cause', 'status', 'upstreamAuditId', 'bytes', 'milliseconds'] },
+  refused: {
+    means: 'An attempt was refused, at whatever step. `count` above 1 sums refusals of one address that nobody was authenticated for.',
+    facts: ['attempt', 'address', 'who', 'action', 'resource', 'properties', 'code', 'detail', 'count'],
+  },
+  refresh: {
+    means: 'A refresh token was presented to the issuer, and how that ended: renewed, refused, not-sent or unknown.',
+    facts: ['provider', 'login', 'result'],
+  },
+  logout: {
+    means: 'Logins or tokens were ended: by the person, everywhere, by the issuer (back-channel) or by an operator.',
+    facts: ['address', 'who', 'provider', 'issuer', 'subject', 'login', 'cause'],
+  },
+  granted: {
+    means: 'The caller was authenticated and allowed, and a credential with their rights is at hand. Written before anything is sent.',
+    facts: ['attempt', 'address', 'who', 'action', 'resource', 'properties', 'rule', 'credential'],
+  },
+  effect: {
+    means: 'Something that cannot be taken back is about to be done under a grant. Written before it is done.',
+    facts: ['attempt', 'who', 'resource', 'effect'],
+  },
+  completed: {
+    means: 'The target answered, and the answer was passed on to its last byte.',
+    facts: ['attempt', 'who', 'resource', 'status', 'upstreamAuditId', 'bytes', 'milliseconds'],
+  },
+  failed: {
+    means: 'A granted attempt ended without a whole answer.',
+    facts: ['attempt', 'who', 'resource', 'code', 'cause', 'status', 'upstreamAuditId', 'bytes', 'milliseconds'],
+  },
+  'stream-opened': {
+    means: 'An answer that goes on (a watch, followed logs) began.',
+    facts: ['attempt', 'who', 'resource', 'properties', 'upstreamAuditId'],
+  },
+  'stream-closed': {
+    means: 'Such an answer ended, and why.',
+    facts: ['attempt', 'who', 'resource', 'cause', 'status', 'upstreamAuditId', 'bytes', 'milliseconds'],
+  },
 } as const satisfies Record<string, Entry>
 
 export type AuditEventName = keyof typeof AUDIT_EVENTS
@@ -72,5 +101,7 @@ export type AuditEvent = {
 export function whoOf(caller: Caller): Who {
   const { principal, proof } = caller
   const shown = proof.kind === 'login' ? `login:${proof.loginId.slice(0, 16)}` : `bearer:${proof.digest.slice(0, 16)}`
-  return { kind: principal.kind, provider: principal.provider, issuer: principal.issuer, subject: principal.subject, proof: shown }
+  const { kind, provider, issuer, subject, actor } = principal
+  const acting = actor === undefined ? {} : { actor: { issuer: actor.issuer, subject: actor.subject } }
+  return { kind, provider, issuer, subject, proof: shown, ...acting }
 }

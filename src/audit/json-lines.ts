@@ -1,52 +1,60 @@
 /**
- * Writes audit records as JSON lines to a file or to standard output.
+ * Writes audit records as JSON lines.
  *
  * "Recorded" means accepted by the kernel. All records of one turn of the event loop go out in one write, which their
- * callers await; what is merely noted rides along or goes within 100 ms. When a write fails, every record in it fails,
- * and a line that was torn in the middle is closed by a line break, so that the next one still parses.
+ * callers await; what is merely noted rides along or goes within 100 ms. When a write fails, every record in it is
+ * refused. A write that hangs (nobody reads the pipe) is given up after 5 s; until it comes to an end every record is
+ * refused at once, so that an act waits a bounded time for its record and memory stays bounded.
+ *
+ * A refused record may still have reached the target: then it tells of an act that was not done, never the reverse.
  */
-import { constants } from 'node:fs'
-import { type FileHandle, open, stat } from 'node:fs/promises'
-import type { Clock } from '../clock.ts'
+import type { Clock, Timer } from '../clock.ts'
 import { Refusal } from '../errors.ts'
 import type { AuditEvent } from './audit-event.ts'
 import type { AuditSink } from './audit-sink.ts'
-
-/** Where lines go. `write` resolves when all bytes are with the kernel. */
-export interface LineTarget {
-  write(lines: Buffer): Promise<void>
-  close(): Promise<void>
-}
+import { type LineTarget, PartlyWritten } from './line-target.ts'
 
 interface Options {
   readonly target: LineTarget
   readonly clock: Clock
-  /** Told when writing fails and when it works again. */
+  /** Told when writing begins to fail, and when it works again. */
   readonly onHealth?: (healthy: boolean) => void
+  /** Told how many notes an outage has cost, once it is over. */
+  readonly onLost?: (notes: number) => void
 }
 
 const NOTE_WITHIN_MS = 100
+const RETRY_NOTES_MS = 1_000
+const GIVE_UP_MS = 5_000
 // Notes are of things already over, so they wait out a full disk, but not without bound.
 const MOST_NOTES_KEPT = 10_000
+// A burst does not wait for the timer, or the bound above would drop what nothing keeps from being written.
+const NOTES_AT_ONCE = 1_000
 
 export class JsonLinesSink implements AuditSink {
   readonly #target: LineTarget
   readonly #clock: Clock
   readonly #onHealth: (healthy: boolean) => void
+  readonly #onLost: (notes: number) => void
   #notes: string[] = []
   #records: string[] = []
   #batch: PromiseWithResolvers<void> | undefined
   #writing: Promise<void> | undefined
-  #noteTimer = false
-  #torn = false
+  #noteTimer: Timer | undefined
+  #healthy = true
+  #hanging = false
+  #closed = false
+  #lost = 0
 
-  constructor({ target, clock, onHealth }: Options) {
+  constructor({ target, clock, onHealth, onLost }: Options) {
     this.#target = target
     this.#clock = clock
     this.#onHealth = onHealth ?? (() => undefined)
+    this.#onLost = onLost ?? (() => undefined)
   }
 
   record(event: AuditEvent): Promise<void> {
+    if (this.#closed || this.#hanging) return Promise.reject(new Refusal('audit_unavailable'))
     this.#records.push(this.#line(event))
     if (this.#batch === undefined) {
       this.#batch = Promise.withResolvers()
@@ -56,23 +64,39 @@ export class JsonLinesSink implements AuditSink {
   }
 
   note(event: AuditEvent): void {
-    if (this.#notes.length < MOST_NOTES_KEPT) this.#notes.push(this.#line(event))
-    if (this.#noteTimer) return
-    this.#noteTimer = true
-    this.#clock.after(NOTE_WITHIN_MS, () => {
-      this.#noteTimer = false
-      void this.#flush()
-    })
+    if (this.#closed) return
+    this.#keep([this.#line(event)])
+    if (this.#notes.length >= NOTES_AT_ONCE && this.#healthy && this.#writing === undefined) void this.#flush()
+    else this.#flushWithin(NOTE_WITHIN_MS)
   }
 
-  /** Writes what is left, then closes the target. */
+  /** Writes what is left, then closes the target. What comes after is refused. */
   async close(): Promise<void> {
-    await this.#flush()
+    this.#closed = true
+    this.#noteTimer?.cancel()
+    if (!this.#hanging) await this.#flush()
+    this.#noteTimer?.cancel()
+    this.#lost += this.#notes.length
+    if (this.#lost > 0) this.#onLost(this.#lost)
     await this.#target.close()
   }
 
   #line(event: AuditEvent): string {
     return `${JSON.stringify({ time: new Date(this.#clock.now()).toISOString(), ...event })}\n`
+  }
+
+  /** Keeps the oldest notes up to the bound and counts the rest. */
+  #keep(later: readonly string[]): void {
+    const room = MOST_NOTES_KEPT - this.#notes.length
+    this.#notes.push(...later.slice(0, room))
+    this.#lost += Math.max(0, later.length - room)
+  }
+
+  #flushWithin(ms: number): void {
+    this.#noteTimer ??= this.#clock.after(ms, () => {
+      this.#noteTimer = undefined
+      if (!this.#hanging) void this.#flush()
+    })
   }
 
   async #flush(): Promise<void> {
@@ -85,75 +109,52 @@ export class JsonLinesSink implements AuditSink {
     this.#notes = []
     this.#records = []
     this.#batch = undefined
-    this.#writing = this.#write(notes, records).then(
-      () => batch?.resolve(),
-      () => {
-        this.#notes = [...notes, ...this.#notes].slice(0, MOST_NOTES_KEPT)
-        batch?.reject(new Refusal('audit_unavailable'))
-      },
-    )
+    this.#writing = this.#write(notes, records, batch)
     await this.#writing
     this.#writing = undefined
   }
 
-  async #write(notes: readonly string[], records: readonly string[]): Promise<void> {
-    const text = (this.#torn ? '\n' : '') + notes.join('') + records.join('')
+  /** Never rejects: the batch does. */
+  async #write(notes: readonly string[], records: readonly string[], batch: PromiseWithResolvers<void> | undefined): Promise<void> {
+    const giveUp = this.#clock.after(GIVE_UP_MS, () => {
+      this.#hanging = true
+      this.#setHealth(false)
+      for (const waiting of [batch, this.#batch]) waiting?.reject(new Refusal('audit_unavailable'))
+      this.#records = []
+      this.#batch = undefined
+    })
     try {
-      await this.#target.write(Buffer.from(text, 'utf8'))
-      this.#torn = false
-      this.#onHealth(true)
+      await this.#target.write(Buffer.from(notes.join('') + records.join(''), 'utf8'))
+      this.#setHealth(true)
+      batch?.resolve()
     } catch (error) {
-      this.#torn = true
-      this.#onHealth(false)
-      throw error
+      this.#setHealth(false)
+      const younger = this.#notes
+      this.#notes = []
+      this.#keep([...notes.slice(linesWithin(notes, error instanceof PartlyWritten ? error.written : 0)), ...younger])
+      if (this.#notes.length > 0 && !this.#closed) this.#flushWithin(RETRY_NOTES_MS)
+      batch?.reject(new Refusal('audit_unavailable'))
+    } finally {
+      giveUp.cancel()
+      this.#hanging = false
     }
   }
-}
 
-/** A file that is appended to, and opened anew when a rotation has moved it away. */
-export function fileTarget(path: string): LineTarget {
-  let file: { handle: FileHandle; inode: number } | undefined
-  const current = async () => {
-    const onDisk = await stat(path).catch(() => undefined)
-    if (file !== undefined && onDisk?.ino === file.inode) return file.handle
-    await file?.handle.close()
-    file = undefined
-    const handle = await open(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, 0o640)
-    file = { handle, inode: (await handle.stat()).ino }
-    return handle
-  }
-  return {
-    async write(lines) {
-      const handle = await current()
-      await writeAll((part) => handle.write(part).then(({ bytesWritten }) => bytesWritten), lines)
-    },
-    async close() {
-      await file?.handle.close()
-      file = undefined
-    },
+  #setHealth(healthy: boolean): void {
+    if (healthy !== this.#healthy) this.#onHealth(healthy)
+    this.#healthy = healthy
+    if (!healthy || this.#lost === 0) return
+    this.#onLost(this.#lost)
+    this.#lost = 0
   }
 }
 
-/** Standard output. The stream's callback comes when the operating system has taken the bytes. */
-export function streamTarget(stream: NodeJS.WritableStream): LineTarget {
-  return {
-    write: (lines) =>
-      new Promise((resolve, reject) => {
-        const fail = (error: Error) => reject(error)
-        stream.once('error', fail)
-        stream.write(lines, (error) => {
-          stream.removeListener('error', fail)
-          if (error) reject(error)
-          else resolve()
-        })
-      }),
-    close: async () => undefined,
-  }
+/** How many of the lines are whole within the first `bytes` bytes. */
+function linesWithin(lines: readonly string[], bytes: number): number {
+  let end = 0
+  const first = lines.findIndex((line) => {
+    end += Buffer.byteLength(line)
+    return end > bytes
+  })
+  return first === -1 ? lines.length : first
 }
-
-/** Repeats a partial write until everything is out; a device that is busy is tried again, anything else is thrown. */
-async function writeAll(write: (part: Buffer) => Promise<number>, all: Buffer): Promise<void> {
-  let rest = all
-  while (rest.length > 0) rest = rest.subarray(await write(rest))
-}
-

@@ -29,8 +29,10 @@ export function createRouteRules(rules: ReadonlyMap<string, Rule>): Authorizer {
 
 function unmet(rule: Rule, principal: Principal): string | undefined {
   if (!rule.callers.includes(principal.kind)) return `callers of kind ${principal.kind} are not allowed`
-  if (rule.providers !== undefined && !rule.providers.includes(principal.provider)) return `principals of provider ${principal.provider} are not allowed`
-  if (rule.groups !== undefined && !rule.groups.some((group) => principal.groups.includes(group))) return 'none of the required groups is held'
+  if (rule.providers !== undefined && !rule.providers.includes(principal.provider))
+    return `principals of provider ${principal.provider} are not allowed`
+  if (rule.groups !== undefined && !rule.groups.some((group) => principal.groups.includes(group)))
+    return 'none of the required groups is held'
   return undefined
 }
 

@@ -1,6 +1,7 @@
 /** `mandate check`: the faults of a configuration, and what is legal but unwise. */
 import { advice } from '../config/advice.ts'
-import { ConfigFaulty, type Fault, loadConfig } from '../config/config.ts'
+import { loadConfig } from '../config/config.ts'
+import { ConfigFaulty, type Fault } from '../config/faults.ts'
 import { ReferenceUnreadable, secretSource } from '../config/references.ts'
 
 interface Checked {

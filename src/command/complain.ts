@@ -1,6 +1,6 @@
 /** How the command says that something failed: what was wrong, where and how to mend it, and never a stack. */
 import { Complaint } from '../complaint.ts'
-import { ConfigFaulty } from '../config/config.ts'
+import { ConfigFaulty } from '../config/faults.ts'
 import { ReferenceUnreadable } from '../config/references.ts'
 import { describeError } from '../log.ts'
 

@@ -1,5 +1,6 @@
 /** What is legal but unwise: `mandate check` prints it, and the gateway logs it at start. */
-import type { Config, Fault } from './config.ts'
+import type { Config } from './config.ts'
+import type { Fault } from './faults.ts'
 
 /** Advice on a configuration that loads, in the form of faults that do not prevent a start. */
 export function advice(config: Config): Fault[] {
@@ -10,28 +11,63 @@ export function advice(config: Config): Fault[] {
   for (const cluster of Object.values(config.clusters)) {
     const at = `clusters.${cluster.name}`
     if (cluster.as.kind === 'impersonate') {
-      found.push({ path: `${at}.as`, problem: 'impersonates: whoever holds that token is whoever they like', mend: 'have the cluster trust the issuer and use forward-token, or bound the account by resourceNames' })
+      found.push({
+        path: `${at}.as`,
+        problem: 'impersonates: whoever holds that token is whoever they like',
+        mend: 'have the cluster trust the issuer and use forward-token, or bound the account by resourceNames',
+      })
       for (const identity of cluster.as.reservedAllowed) {
-        found.push({ path: `${at}.as.reservedAllowed`, problem: `lets an issuer name ${identity}`, mend: 'remove it unless the issuer is as trusted as the cluster itself' })
+        found.push({
+          path: `${at}.as.reservedAllowed`,
+          problem: `lets an issuer name ${identity}`,
+          mend: 'remove it unless the issuer is as trusted as the cluster itself',
+        })
       }
     }
     if (cluster.as.kind === 'forward-token' && cluster.as.passThroughOpen) {
-      found.push({ path: `${at}.as.passThroughOpen`, problem: 'sends a caller\'s bearer on: the cluster could use it against Mandate', mend: 'let people sign in, or have the caller get an exchanged token' })
+      found.push({
+        path: `${at}.as.passThroughOpen`,
+        problem: "sends a caller's bearer on: the cluster could use it against Mandate",
+        mend: 'let people sign in, or have the caller get an exchanged token',
+      })
     }
     if (cluster.server.startsWith('http:')) {
       found.push({ path: `${at}.server`, problem: 'is plain http on loopback', mend: 'use https outside of trials' })
     }
   }
+  const several = Object.keys(config.providers).length > 1
+  for (const { name, allow } of Object.values(config.clusters)) {
+    if (!several || allow.groups === undefined || allow.providers !== undefined) continue
+    found.push({
+      path: `clusters.${name}.allow.groups`,
+      problem: 'counts a group of this name from any provider',
+      mend: 'name the providers in allow.providers whose groups are meant',
+    })
+  }
   for (const provider of Object.values(config.providers)) {
     const at = `providers.${provider.name}`
-    if (provider.prefix === '') found.push({ path: `${at}.kubernetes.prefix`, problem: 'is empty: the issuer can name any user of the cluster', mend: 'use a prefix' })
+    if (provider.prefix === '')
+      found.push({
+        path: `${at}.kubernetes.prefix`,
+        problem: 'is empty: the issuer can name any user of the cluster',
+        mend: 'use a prefix',
+      })
     if (provider.refreshTokens !== 'rotating') {
-      found.push({ path: `${at}.refreshTokens`, problem: 'lets a refresh token be presented again', mend: 'keep rotating unless the issuer documents that it takes a used token' })
+      found.push({
+        path: `${at}.refreshTokens`,
+        problem: 'lets a refresh token be presented again',
+        mend: 'keep rotating unless the issuer documents that it takes a used token',
+      })
     }
     if (provider.accessTokenType === 'jwt' && provider.accept === 'access-token') {
-      found.push({ path: `${at}.accessTokenType`, problem: 'cannot tell access tokens from others by their header', mend: 'use at+jwt if the issuer can send it' })
+      found.push({
+        path: `${at}.accessTokenType`,
+        problem: 'cannot tell access tokens from others by their header',
+        mend: 'use at+jwt if the issuer can send it',
+      })
     }
-    if (provider.issuer.startsWith('http:')) found.push({ path: `${at}.issuer`, problem: 'is plain http on loopback', mend: 'use https outside of trials' })
+    if (provider.issuer.startsWith('http:'))
+      found.push({ path: `${at}.issuer`, problem: 'is plain http on loopback', mend: 'use https outside of trials' })
   }
   return found
 }

@@ -9,9 +9,16 @@ const clientAuth = z
   .discriminatedUnion('method', [
     z.strictObject({ method: z.literal('secret'), secret: reference }).describe('client_secret_basic with a secret'),
     z
-      .strictObject({ method: z.literal('private-key-jwt'), key: reference, keyId: text.optional(), algorithm: z.enum(ALGORITHMS).default('RS256') })
+      .strictObject({
+        method: z.literal('private-key-jwt'),
+        key: reference,
+        keyId: text.optional(),
+        algorithm: z.enum(ALGORITHMS).default('RS256'),
+      })
       .describe('A signed assertion (RFC 7523) with a PKCS #8 PEM key'),
-    z.strictObject({ method: z.literal('federated-token-file'), path: text }).describe('An assertion that the platform keeps in a file; read again at each use'),
+    z
+      .strictObject({ method: z.literal('federated-token-file'), path: text })
+      .describe('An assertion that the platform keeps in a file; read again at each use'),
     z.strictObject({ method: z.literal('none') }).describe('A public client; PKCE alone'),
   ])
   .describe('How Mandate proves itself to the token endpoint')
@@ -20,16 +27,27 @@ export const provider = z.strictObject({
   kind: z.literal('oidc').describe('Any OpenID Connect provider with discovery'),
   title: text.optional().describe('What the sign-in page calls it; default: its name'),
   issuer: secureUrl.describe('The issuer identifier, compared to the letter with iss'),
-  ca: reference.optional().describe('PEM certificates to trust for this issuer instead of the system\'s'),
-  clientId: text.describe('Mandate\'s client at the provider'),
+  ca: reference.optional().describe("PEM certificates to trust for this issuer instead of the system's"),
+  clientId: text.describe("Mandate's client at the provider"),
   clientAuth: clientAuth,
-  scopes: z.array(text).min(1).default(['openid', 'profile', 'email', 'offline_access']).describe('Scopes asked for at sign-in; openid is required'),
+  scopes: z
+    .array(text)
+    .min(1)
+    .default(['openid', 'profile', 'email', 'offline_access'])
+    .describe('Scopes asked for at sign-in; openid is required'),
   resource: text.optional().describe('Resource indicator (RFC 8707) sent at sign-in and refresh'),
   signIn: z.boolean().default(true).describe('False for a provider whose bearer tokens are taken but where nobody signs in'),
-  accept: z.enum(['access-token', 'id-token']).default('access-token').describe('Which token this provider\'s bearers are'),
-  accessTokenType: z.enum(['at+jwt', 'jwt']).default('at+jwt').describe('The typ header of its access tokens: RFC 9068, or plain JWT as older providers send'),
+  accept: z.enum(['access-token', 'id-token']).default('access-token').describe("Which token this provider's bearers are"),
+  accessTokenType: z
+    .enum(['at+jwt', 'jwt'])
+    .default('at+jwt')
+    .describe('The typ header of its access tokens: RFC 9068, or plain JWT as older providers send'),
   audience: text.optional().describe('What aud of a bearer must contain; default: clientId for ID tokens, required for access tokens'),
-  algorithms: z.array(z.enum(ALGORITHMS)).min(1).default(['RS256', 'PS256', 'ES256', 'EdDSA']).describe('Signature algorithms taken from this issuer'),
+  algorithms: z
+    .array(z.enum(ALGORITHMS))
+    .min(1)
+    .default(['RS256', 'PS256', 'ES256', 'EdDSA'])
+    .describe('Signature algorithms taken from this issuer'),
   machineClients: z.array(text).default([]).describe('Clients whose tokens without a user are machines'),
   claims: z
     .strictObject({
@@ -41,18 +59,28 @@ export const provider = z.strictObject({
     .describe('Which claims mean what'),
   kubernetes: z
     .strictObject({
-      prefix: z.string().regex(/^[a-z0-9-]*:?$/, 'expected a prefix such as "corp:"').optional().describe('Put before user and group names; default "NAME:". Empty is legal for one provider only'),
+      prefix: z
+        .string()
+        .regex(/^[a-z0-9-]*:?$/, 'expected a prefix such as "corp:"')
+        .optional()
+        .describe('Put before user and group names; default "NAME:". Empty is legal for one provider only'),
       user: text.default('sub').describe('Claim that becomes the user name when impersonating'),
     })
     .prefault({})
     .describe('How principals are named to clusters'),
   refreshTokens: z
-    .union([z.enum(['rotating', 'reusable']), z.strictObject({ grace: duration })])
+    .union([z.enum(['rotating', 'reusable']), z.strictObject({ grace: duration })], {
+      error: 'expected rotating, reusable or { grace: 60s }',
+    })
     .default('rotating')
     .describe('Whether a refresh token may be presented again after an unknown outcome'),
 })
 
 export const providers = z.record(name, provider)
 
-export type ProviderConfig = Readonly<z.output<typeof provider>> & { readonly name: string; readonly audience: string; readonly prefix: string }
+export type ProviderConfig = Readonly<z.output<typeof provider>> & {
+  readonly name: string
+  readonly audience: string
+  readonly prefix: string
+}
 export type ClientAuth = z.output<typeof clientAuth>

@@ -5,11 +5,23 @@ import { providers } from './provider.ts'
 import { cidr, duration, origin, port, reference, secureUrl, size, text } from './values.ts'
 
 const listen = z.strictObject({
-  http: z.strictObject({ host: text.default('127.0.0.1'), port }).optional().describe('Plain http: loopback, or behind a trusted proxy that ends TLS'),
-  https: z.strictObject({ host: text.default('0.0.0.0'), port, cert: reference, key: reference }).optional().describe('TLS ended here; certificate and key are read again when they rotate'),
+  http: z
+    .strictObject({ host: text.default('127.0.0.1'), port })
+    .optional()
+    .describe('Plain http: loopback, or behind a trusted proxy that ends TLS'),
+  https: z
+    .strictObject({ host: text.default('0.0.0.0'), port, cert: reference, key: reference })
+    .optional()
+    .describe('TLS ended here; certificate and key are read again when they rotate'),
   behind: z.array(cidr).default([]).describe('Address ranges of the proxies whose X-Forwarded-For is believed'),
-  names: z.array(z.string().regex(/^[a-z0-9.-]+$/, 'expected a host name in lower case')).default([]).describe('Further host names it answers to, such as its name inside the cluster'),
-  operations: z.strictObject({ host: text.default('127.0.0.1'), port }).prefault({ port: 9090 }).describe('/health, /ready and /metrics, on a port of their own'),
+  names: z
+    .array(z.string().regex(/^[a-z0-9.-]+$/, 'expected a host name in lower case'))
+    .default([])
+    .describe('Further host names it answers to, such as its name inside the cluster'),
+  operations: z
+    .strictObject({ host: text.default('127.0.0.1'), port })
+    .prefault({ port: 9090 })
+    .describe('/health, /ready and /metrics, on a port of their own'),
 })
 
 const store = z.union(
@@ -20,7 +32,10 @@ const store = z.union(
         redis: z.strictObject({
           url: reference.describe('redis:// or rediss:// URL, its password included'),
           ca: reference.optional().describe('PEM certificates to trust for rediss://'),
-          keys: z.array(z.strictObject({ id: z.string().regex(/^[a-z0-9-]{1,16}$/), key: reference })).min(1).describe('Key ring: 32 bytes each in base64; the first seals, all open'),
+          keys: z
+            .array(z.strictObject({ id: z.string().regex(/^[a-z0-9-]{1,16}$/), key: reference }))
+            .min(1)
+            .describe('Key ring: 32 bytes each in base64; the first seals, all open'),
         }),
       })
       .describe('Redis or Valkey, shared by all replicas'),
@@ -53,9 +68,18 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Bounds'),
-  audit: z.strictObject({ file: text.default('-').describe('Where audit lines go; - is standard output') }).prefault({}).describe('The audit log'),
-  log: z.strictObject({ level: z.enum(['info', 'warn', 'error']).default('info') }).prefault({}).describe('The operator\'s log on standard error'),
-  tracing: z.strictObject({ otlp: secureUrl.describe('OTLP/HTTP endpoint for traces, without /v1/traces') }).optional().describe('OpenTelemetry traces'),
+  audit: z
+    .strictObject({ file: text.default('-').describe('Where audit lines go; - is standard output') })
+    .prefault({})
+    .describe('The audit log'),
+  log: z
+    .strictObject({ level: z.enum(['info', 'warn', 'error']).default('info') })
+    .prefault({})
+    .describe("The operator's log on standard error"),
+  tracing: z
+    .strictObject({ otlp: secureUrl.describe('OTLP/HTTP endpoint for traces, without /v1/traces') })
+    .optional()
+    .describe('OpenTelemetry traces'),
 })
 
 export type RawConfig = z.output<typeof configSchema>

@@ -1,5 +1,6 @@
 /** What parses but must not start: rules over several keys. Each yields a fault with its mend. */
-import type { Config, Fault } from './config.ts'
+import type { Config } from './config.ts'
+import type { Fault } from './faults.ts'
 import { isLoopbackHost } from './values.ts'
 
 /** All unsafe combinations of a configuration; an empty list means it may start. */
@@ -7,18 +8,44 @@ export function unsafe(config: Config): Fault[] {
   return [...listeners(config), ...issuers(config), ...prefixes(config), ...clusterRights(config), ...lifetimes(config)]
 }
 
-function listeners({ listen, publicUrl }: Config): Fault[] {
+function listeners({ listen }: Config): Fault[] {
   const faults: Fault[] = []
   if (listen.http === undefined && listen.https === undefined) {
-    faults.push({ path: 'listen', problem: 'names neither http nor https', mend: 'give listen.https with cert and key, or listen.http on loopback' })
+    faults.push({
+      path: 'listen',
+      problem: 'names neither http nor https',
+      mend: 'give listen.https with cert and key, or listen.http on loopback',
+    })
   }
   if (listen.http !== undefined && !isLoopbackHost(listen.http.host) && listen.behind.length === 0) {
-    faults.push({ path: 'listen.http.host', problem: 'serves plain http to other machines', mend: 'use listen.https, or list the proxies that end TLS in listen.behind' })
+    faults.push({
+      path: 'listen.http.host',
+      problem: 'serves plain http to other machines',
+      mend: 'use listen.https, or list the proxies that end TLS in listen.behind',
+    })
   }
-  if (publicUrl.startsWith('http:') && !isLoopbackHost(new URL(publicUrl).hostname)) {
-    faults.push({ path: 'publicUrl', problem: 'is http', mend: 'use https' })
+  for (const [at, range] of listen.behind.entries()) {
+    if (!/\/0+$/.test(range)) continue
+    faults.push({
+      path: `listen.behind.${at}`,
+      problem: 'is every address there is, so that anybody could say where they come from',
+      mend: 'list the addresses of the proxies',
+    })
   }
-  return faults
+  return [...faults, ...sharedPorts(listen)]
+}
+
+function sharedPorts({ http, https, operations }: Config['listen']): Fault[] {
+  const seen = new Map<number, string>()
+  return Object.entries({ http, https, operations }).flatMap(([name, listener]): Fault[] => {
+    // Port 0 is any free one.
+    if (listener === undefined || listener.port === 0) return []
+    const other = seen.get(listener.port)
+    seen.set(listener.port, name)
+    return other === undefined
+      ? []
+      : [{ path: `listen.${name}.port`, problem: `is the port of listen.${other} as well`, mend: 'give each its own port' }]
+  })
 }
 
 function issuers({ providers }: Config): Fault[] {
@@ -28,11 +55,19 @@ function issuers({ providers }: Config): Fault[] {
   for (const [name, provider] of Object.entries(providers)) {
     const other = seen.get(provider.issuer)
     if (other !== undefined) {
-      faults.push({ path: `providers.${name}.issuer`, problem: `is the issuer of providers.${other} as well, so a token could not be told apart`, mend: 'configure each issuer once' })
+      faults.push({
+        path: `providers.${name}.issuer`,
+        problem: `is the issuer of providers.${other} as well, so a token could not be told apart`,
+        mend: 'configure each issuer once',
+      })
     }
     seen.set(provider.issuer, name)
     if (provider.accept === 'access-token' && provider.audience === '') {
-      faults.push({ path: `providers.${name}.audience`, problem: 'is missing', mend: 'name the audience that access tokens for Mandate carry' })
+      faults.push({
+        path: `providers.${name}.audience`,
+        problem: 'is missing',
+        mend: 'name the audience that access tokens for Mandate carry',
+      })
     }
     if (!provider.scopes.includes('openid')) {
       faults.push({ path: `providers.${name}.scopes`, problem: 'lacks openid', mend: 'add openid' })
@@ -41,25 +76,53 @@ function issuers({ providers }: Config): Fault[] {
   return faults
 }
 
+/** Two providers whose names could meet at a cluster, and prefixes that Kubernetes keeps for itself. */
 function prefixes({ providers }: Config): Fault[] {
-  const seen = new Map<string, string>()
-  return Object.entries(providers).flatMap(([name, { prefix }]): Fault[] => {
-    const other = seen.get(prefix)
-    seen.set(prefix, name)
+  const all = Object.entries(providers).map(([name, { prefix }]) => ({ name, prefix }))
+  return all.flatMap(({ name, prefix }, at): Fault[] => {
+    const path = `providers.${name}.kubernetes.prefix`
+    if (/^system:?$/.test(prefix)) return [{ path, problem: 'is what Kubernetes names its own users by', mend: 'choose another prefix' }]
+    const other = all.slice(0, at).find((earlier) => meet(earlier.prefix, prefix))
     if (other === undefined) return []
-    const what = prefix === '' ? 'is empty, as is' : 'equals'
-    return [{ path: `providers.${name}.kubernetes.prefix`, problem: `${what} the prefix of providers.${other}: users and groups of the two would be the same to a cluster`, mend: 'give each provider its own prefix' }]
+    const how = prefix !== other.prefix ? 'and that of' : prefix === '' ? 'is empty, as is that of' : 'equals that of'
+    const begins = prefix !== other.prefix ? ' begin alike' : ''
+    return [
+      {
+        path,
+        problem: `${how} providers.${other.name}${begins}: users and groups of the two could be the same to a cluster`,
+        mend: 'give each provider its own prefix that ends in a colon',
+      },
+    ]
   })
+}
+
+/** An empty prefix meets only another one: what it may not name is refused when it is named. */
+function meet(one: string, other: string): boolean {
+  if (one === '' || other === '') return one === other
+  return one.startsWith(other) || other.startsWith(one)
 }
 
 function clusterRights({ clusters, providers }: Config): Fault[] {
   return Object.values(clusters).flatMap((cluster): Fault[] => {
     const faults: Fault[] = []
     for (const name of cluster.allow.providers ?? []) {
-      if (!(name in providers)) faults.push({ path: `clusters.${cluster.name}.allow.providers`, problem: `names ${name}, which is not configured`, mend: 'name a configured provider' })
+      if (!Object.hasOwn(providers, name))
+        faults.push({
+          path: `clusters.${cluster.name}.allow.providers`,
+          problem: `names ${name}, which is not configured`,
+          mend: 'name a configured provider',
+        })
     }
-    if (cluster.as.kind === 'forward-token' && cluster.as.audience === undefined && (cluster.as.token === 'access-token' || cluster.as.passThroughOpen)) {
-      faults.push({ path: `clusters.${cluster.name}.as.audience`, problem: 'is missing', mend: 'name the audience that the cluster requires, so that no token for somebody else is sent to it' })
+    if (
+      cluster.as.kind === 'forward-token' &&
+      cluster.as.audience === undefined &&
+      (cluster.as.token === 'access-token' || cluster.as.passThroughOpen)
+    ) {
+      faults.push({
+        path: `clusters.${cluster.name}.as.audience`,
+        problem: 'is missing',
+        mend: 'name the audience that the cluster requires, so that no token for somebody else is sent to it',
+      })
     }
     return faults
   })

@@ -14,36 +14,53 @@ export const reference = z
   })
   .describe('A reference to a secret: { env: NAME } or { file: path }')
 
+function textOf(what: string) {
+  return z
+    .union([z.string().min(1), z.strictObject({ env: z.string().min(1) })], { error: `expected ${what} or { env: NAME }` })
+    .transform((value, context): string => {
+      if (typeof value === 'string') return value
+      const found = process.env[value.env]
+      if (found !== undefined && found !== '') return found
+      context.addIssue({
+        code: 'custom',
+        message: `the environment variable ${value.env} is not set`,
+        params: { mend: `set ${value.env}` },
+      })
+      return z.NEVER
+    })
+}
+
 /** A value that is not secret and may stand in the file or come from the environment. */
-export const text = z
-  .union([z.string().min(1), z.strictObject({ env: z.string().min(1) })], { error: 'expected text or { env: NAME }' })
-  .transform((value, context): string => {
-    if (typeof value === 'string') return value
-    const found = process.env[value.env]
-    if (found !== undefined && found !== '') return found
-    context.addIssue({ code: 'custom', message: `the environment variable ${value.env} is not set`, params: { mend: `set ${value.env}` } })
-    return z.NEVER
-  })
+export const text = textOf('text')
+
+const A_DURATION = 'expected a duration such as 250ms, 30s, 30m, 8h or 1d'
+const A_SIZE = 'expected a size such as 64kB, 3MB or 1GB'
+const LONGEST_MS = 365 * 86_400_000
+const LARGEST_BYTES = 1e12
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** A duration such as 30s, 30m or 8h, in milliseconds. */
 export const duration = z
-  .string()
-  .regex(/^[1-9][0-9]{0,8}(ms|s|m|h|d)$/, 'expected a duration such as 250ms, 30s, 30m, 8h or 1d')
+  .string({ error: A_DURATION })
+  .regex(/^[1-9][0-9]{0,8}(ms|s|m|h|d)$/, A_DURATION)
   .transform((value) => {
     const unit = /[a-z]+$/.exec(value)?.[0] ?? 'ms'
     return Number.parseInt(value, 10) * (UNITS[unit] ?? 1)
   })
+  .refine((ms) => ms <= LONGEST_MS, { error: 'is longer than a year', params: { mend: 'write at most 365d' } })
 
 /** A size such as 64kB or 3MB, in bytes. */
 export const size = z
-  .string()
-  .regex(/^[1-9][0-9]{0,6}(kB|MB|GB)$/, 'expected a size such as 64kB, 3MB or 1GB')
+  .string({ error: A_SIZE })
+  .regex(/^[1-9][0-9]{0,6}(kB|MB|GB)$/, A_SIZE)
   .transform((value) => Number.parseInt(value, 10) * (value.endsWith('kB') ? 1e3 : value.endsWith('MB') ? 1e6 : 1e9))
+  .refine((bytes) => bytes <= LARGEST_BYTES, { error: 'is larger than 1000GB', params: { mend: 'write at most 1000GB' } })
 
 /** Names of providers, clusters and routes stand in paths, metrics and cookies: DNS labels are safe in all of them. */
-export const name = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'expected a name of lower-case letters, digits and hyphens, at most 63')
+export const name = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'expected a name of lower-case letters, digits and hyphens, at most 63')
 
 export const port = z.int().min(0).max(65_535)
 
@@ -56,30 +73,35 @@ export function isLoopbackHost(host: string): boolean {
 function checkUrl(value: string, context: z.RefinementCtx): URL | undefined {
   const url = URL.parse(value)
   const fault = (message: string, mend: string) => context.addIssue({ code: 'custom', message, params: { mend } })
-  if (url === null || !['http:', 'https:'].includes(url.protocol)) return void fault('is not an http or https URL', 'write https://host[:port]')
-  if (url.username !== '' || url.password !== '') return void fault('carries a user name or password', 'remove them: secrets stand only in references')
+  if (url === null || !['http:', 'https:'].includes(url.protocol))
+    return void fault('is not an http or https URL', 'write https://host[:port]')
+  if (url.username !== '' || url.password !== '')
+    return void fault('carries a user name or password', 'remove them: secrets stand only in references')
   if (url.hash !== '' || url.search !== '') return void fault('carries a query or fragment', 'remove it')
   if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) return void fault('is http to a host that is not loopback', 'use https')
   return url
 }
 
 /** An https URL, or an http one on loopback; no credentials, query or fragment. Kept as written: issuers compare exactly. */
-export const secureUrl = text.superRefine((value, context) => void checkUrl(value, context))
+export const secureUrl = textOf('a URL such as https://host').superRefine((value, context) => void checkUrl(value, context))
 
 /** The same, reduced to its origin: a path is a fault. */
-export const origin = text.transform((value, context): string => {
+export const origin = textOf('an origin such as https://host').transform((value, context): string => {
   const url = checkUrl(value, context)
   if (url === undefined) return z.NEVER
   if (url.pathname !== '/') {
-    context.addIssue({ code: 'custom', message: 'has a path', params: { mend: `write ${url.origin}` } })
+    context.addIssue({ code: 'custom', message: 'has a path', params: { mend: 'remove the path' } })
     return z.NEVER
   }
   return url.origin
 })
 
 /** An address range in CIDR form. */
-export const cidr = z.string().refine((value) => {
-  const [address = '', bits = ''] = value.split('/')
-  const family = isIP(address)
-  return family !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)
-}, 'expected an address range such as 10.0.0.0/8')
+export const cidr = z.string().refine(
+  (value) => {
+    const [address = '', bits = '', ...more] = value.split('/')
+    const family = address.includes('%') ? 0 : isIP(address)
+    return family !== 0 && more.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)
+  },
+  { error: 'is not an address range', params: { mend: 'write one such as 10.0.0.0/8' } },
+)

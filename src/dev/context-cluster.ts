@@ -31,16 +31,25 @@ export async function clusterOfContext(context: string, { token }: GatewayAccoun
   const server = config.getCurrentCluster()?.server
   if (server === undefined || !server.startsWith('https://')) throw new Complaint(`the context ${context} names no https server`)
   const expected = new Secret(`Bearer ${token}`)
+  const { hostname, port, host, pathname } = new URL(server)
+  // Some clusters are served below a path; what follows it is sent as it came, never resolved as a URL.
+  const below = pathname.replace(/\/$/, '')
 
   const relay = async (request: IncomingMessage, response: ServerResponse) => {
     if (!new Secret(request.headers.authorization ?? '').equals(expected)) return void response.writeHead(401).end()
     const options: RequestOptions = {}
     await config.applyToHTTPSOptions(options)
-    const own = Object.entries(options.headers ?? {}).flatMap(([name, value]) => [name, String(value)])
-    const upstream = tlsRequest(new URL(request.url ?? '/', server), {
+    const own = Object.entries(options.headers ?? {}).flatMap(([name, value]) =>
+      name.toLowerCase() === 'authorization' ? [name, String(value)] : [],
+    )
+    const upstream = tlsRequest({
       ...options,
+      hostname: hostname.replace(/^\[|\]$/g, ''),
+      port,
+      path: `${below}${request.url}`,
       method: request.method ?? 'GET',
-      headers: [...withoutAuthorization(request.rawHeaders), ...own],
+      // Node adds no Host to header lines that are given as a list.
+      headers: ['Host', host, ...withoutAuthorization(request.rawHeaders), ...own],
     })
     upstream.on('response', (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)

@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileTarget } from '../audit/json-lines.ts'
+import { fileTarget } from '../audit/line-target.ts'
 import { composeGateway } from '../compose.ts'
 import { checkConfig } from '../config/config.ts'
 import { Lifecycle } from '../lifecycle.ts'
@@ -42,7 +42,8 @@ export interface RunningDev {
   stop(): Promise<void>
 }
 
-const AUDIENCE = 'mandate'
+// Resource indicators are absolute URIs (RFC 8707 2).
+const AUDIENCE = 'api://mandate'
 const TOKEN_LIFE_SECONDS = 3_600
 const TOKEN_AGAIN_MS = 20 * 60_000
 

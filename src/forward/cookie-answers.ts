@@ -8,8 +8,12 @@ import type { HeaderLine } from '../credential.ts'
 
 const SUBTYPE = /^(?:[a-z0-9.+-]*\+)?(?:json|yaml|protobuf)$|^vnd\.kubernetes\.protobuf$|^com\.github\.proto-openapi\.[a-z0-9.@+-]+$/
 
-/** True when a media type (RFC 9110 8.3.1) is one that a browser only shows. */
+/**
+ * True when a media type (RFC 9110 8.3.1) is one that a browser only shows. One with a comma is two to a browser, which
+ * takes the last (Fetch 3.7 "extract a MIME type"), and so is none here.
+ */
 export function shownOnly(contentType: string | undefined): boolean {
+  if (contentType?.includes(',')) return false
   const essence = (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
   if (essence === 'text/plain') return true
   const [type, subtype = ''] = essence.split('/')

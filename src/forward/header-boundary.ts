@@ -10,14 +10,40 @@ import { type Credential, type HeaderLine, present } from '../credential.ts'
 
 /** What the API server and its clients say to each other and a proxy may repeat. Folded names. */
 const TO_KUBERNETES = new Set([
-  'accept', 'accept-encoding', 'accept-language', 'content-type', 'content-length', 'content-encoding',
-  'user-agent', 'if-none-match', 'if-match', 'if-modified-since', 'kubectl-command', 'kubectl-session',
-  'traceparent', 'tracestate', 'x-stream-protocol-version',
+  'accept',
+  'accept-encoding',
+  'accept-language',
+  'content-type',
+  'content-length',
+  'content-encoding',
+  'user-agent',
+  'if-none-match',
+  'if-match',
+  'if-modified-since',
+  'kubectl-command',
+  'kubectl-session',
+  'traceparent',
+  'tracestate',
+  'x-stream-protocol-version',
 ])
 
 const FROM_KUBERNETES = new Set([
-  'content-type', 'content-length', 'content-encoding', 'cache-control', 'etag', 'last-modified', 'expires', 'vary', 'date',
-  'retry-after', 'warning', 'audit-id', 'location', 'x-kubernetes-pf-flowschema-uid', 'x-kubernetes-pf-prioritylevel-uid', 'allow',
+  'content-type',
+  'content-length',
+  'content-encoding',
+  'cache-control',
+  'etag',
+  'last-modified',
+  'expires',
+  'vary',
+  'date',
+  'retry-after',
+  'warning',
+  'audit-id',
+  'location',
+  'x-kubernetes-pf-flowschema-uid',
+  'x-kubernetes-pf-prioritylevel-uid',
+  'allow',
 ])
 
 /**
@@ -35,7 +61,50 @@ export function outboundHeaders(rawHeaders: readonly string[], credential: Crede
   return lines
 }
 
-/** Header lines of the upstream's answer that reach the caller. Cookies and hop-by-hop headers never do. */
-export function inboundHeaders(lines: readonly HeaderLine[]): HeaderLine[] {
-  return lines.filter(([name]) => FROM_KUBERNETES.has(name.toLowerCase()))
+/** Where two lines of one name would let us and the caller each believe another, the first alone is passed on. */
+const ONE_LINE = new Set([
+  'content-type',
+  'content-length',
+  'content-encoding',
+  'location',
+  'date',
+  'etag',
+  'last-modified',
+  'expires',
+  'cache-control',
+])
+
+/** What Node takes as a header's value; a line with anything else is dropped rather than mended. */
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/**
+ * Header lines of the upstream's answer that reach the caller. Cookies and hop-by-hop headers never do, and no store
+ * may keep an answer for others.
+ *
+ * A `Location` is kept only when it is a path of the upstream, and then names the same thing below `mount`: clients
+ * follow one with their bearer in hand, so an upstream must not be able to send them elsewhere (CVE-2022-3172).
+ */
+export function inboundHeaders(lines: readonly HeaderLine[], mount: string): HeaderLine[] {
+  const seen = new Set<string>()
+  const passed: HeaderLine[] = []
+  for (const [name, value] of lines) {
+    const folded = name.toLowerCase()
+    if (!FROM_KUBERNETES.has(folded) || !FIELD_VALUE.test(value)) continue
+    if (ONE_LINE.has(folded) && seen.has(folded)) continue
+    seen.add(folded)
+    if (folded === 'cache-control') passed.push([name, forOneCaller(value)])
+    else if (folded !== 'location') passed.push([name, value])
+    else if (/^\/(?![/\\])/.test(value)) passed.push([name, mount + value])
+  }
+  if (!seen.has('cache-control')) passed.push(['Cache-Control', 'no-cache, private'])
+  return passed
+}
+
+/** The answer was made for one caller; what an upstream calls public is so only to those it knows. */
+function forOneCaller(cacheControl: string): string {
+  const kept = cacheControl
+    .split(',')
+    .map((directive) => directive.trim())
+    .filter((directive) => !/^(public|private|s-maxage)\b/i.test(directive))
+  return [...kept.filter(Boolean), 'private'].join(', ')
 }

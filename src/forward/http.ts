@@ -2,7 +2,8 @@
  * Upstreams over HTTP/1.1 on undici's `Pool.dispatch`: pooled connections, no redirects, no retries, no cookies.
  *
  * `bodyTimeout` is off because a quiet watch is not a fault; what bounds a stream is its signal. The time to the head
- * is bounded by our own timer, since undici's would also cut an upload that takes long.
+ * is bounded by our own timer, since undici's would also cut an upload that takes long: it runs anew with every piece
+ * of the body that the upstream takes, and from the last one on until the head.
  */
 import type { Writable } from 'node:stream'
 import { type Dispatcher, errors, Pool } from 'undici'
@@ -16,10 +17,12 @@ export interface HttpUpstreamOptions {
   /** PEM certificates to trust instead of the system's; asked for at each new connection pool. */
   readonly ca?: () => string
   readonly connectWithinMs?: number
+  /** A caller that takes nothing for this long while bytes wait for it is treated as gone. */
+  readonly stalledAfterMs?: number
 }
 
 /** Creates an upstream. Throws when `ca` cannot be read: an unreadable CA is never an empty one. */
-export function createHttpUpstream({ origin, ca, connectWithinMs = 5_000 }: HttpUpstreamOptions): Upstream {
+export function createHttpUpstream({ origin, ca, connectWithinMs = 5_000, stalledAfterMs = 60_000 }: HttpUpstreamOptions): Upstream {
   const pool = new Pool(origin, {
     connections: null,
     pipelining: 1,
@@ -32,18 +35,16 @@ export function createHttpUpstream({ origin, ca, connectWithinMs = 5_000 }: Http
     connect: { timeout: connectWithinMs, rejectUnauthorized: true, ...(ca === undefined ? {} : { ca: ca() }) },
   })
   return {
-    forward: (request, onHead) => new Exchange(request, onHead).run(pool),
+    forward: (request, onHead) => new Exchange(request, onHead, stalledAfterMs).run(pool),
     close: () => pool.destroy(),
   }
 }
-
-/** A caller that takes nothing for this long while bytes wait for it is treated as gone. */
-const STALLED_AFTER_MS = 60_000
 
 /** One request and its answer, as undici's handler. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #request: UpstreamRequest
   readonly #onHead: OnHead
+  readonly #stalledAfterMs: number
   readonly #done = Promise.withResolvers<Forwarded>()
   readonly #abort = () => this.#end('aborted')
   readonly #callerGone = () => this.#end('caller-gone')
@@ -59,19 +60,20 @@ class Exchange implements Dispatcher.DispatchHandler {
   #settled = false
   #bytes = 0
 
-  constructor(request: UpstreamRequest, onHead: OnHead) {
+  constructor(request: UpstreamRequest, onHead: OnHead, stalledAfterMs: number) {
     this.#request = request
     this.#onHead = onHead
+    this.#stalledAfterMs = stalledAfterMs
   }
 
   run(pool: Pool): Promise<Forwarded> {
-    const { method, path, headers, body, signal, answerWithinMs } = this.#request
+    const { method, path, headers, body, signal } = this.#request
     if (signal.aborted) {
       this.#end('aborted')
       return this.#done.promise
     }
     signal.addEventListener('abort', this.#abort, { once: true })
-    this.#timer = setTimeout(() => this.#fail(new Refusal('upstream_timeout')), answerWithinMs)
+    this.#expectProgress()
     pool.dispatch({ method: method as Dispatcher.HttpMethod, path, headers, body: body ?? null }, this)
     return this.#done.promise
   }
@@ -79,6 +81,28 @@ class Exchange implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
     if (this.#settled) controller.abort(new Error('no longer wanted'))
+  }
+
+  onBodySent(): void {
+    this.#expectProgress()
+  }
+
+  onRequestSent(): void {
+    this.#expectProgress()
+  }
+
+  /** Starts the bound on the next step towards the answer's head. */
+  #expectProgress(): void {
+    clearTimeout(this.#timer)
+    if (this.#headSeen || this.#settled) return
+    this.#timer = setTimeout(() => this.#fail(this.#late()), this.#request.answerWithinMs)
+  }
+
+  /** Whose fault the wait is: an upstream that would take more of the body waits for the caller itself. */
+  #late(): Refusal {
+    const { body } = this.#request
+    const callerIsLate = body !== undefined && !body.readableEnded && body.readableLength === 0 && body.readableFlowing === true
+    return new Refusal(callerIsLate ? 'request_timeout' : 'upstream_timeout')
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
@@ -110,7 +134,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#destination.write(chunk)) return
     controller.pause()
     clearTimeout(this.#stalled)
-    this.#stalled = setTimeout(this.#callerGone, STALLED_AFTER_MS)
+    this.#stalled = setTimeout(this.#callerGone, this.#stalledAfterMs)
   }
 
   onResponseEnd(): void {
@@ -121,7 +145,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#headSeen) return this.#settle({ bytes: this.#bytes, end: 'upstream-broke' })
     // The body's own refusal (too large) comes back as the request's error.
     if (error instanceof Refusal) return this.#fail(error)
-    this.#fail(error instanceof errors.HeadersTimeoutError ? new Refusal('upstream_timeout') : new Refusal('upstream_unavailable', { detail: causeOf(error) }))
+    this.#fail(
+      error instanceof errors.HeadersTimeoutError
+        ? new Refusal('upstream_timeout')
+        : new Refusal('upstream_unavailable', { detail: causeOf(error) }),
+    )
   }
 
   #end(end: Forwarded['end']): void {
@@ -155,8 +183,13 @@ class Exchange implements Dispatcher.DispatchHandler {
 function linesOf(raw: Dispatcher.DispatchController['rawHeaders']): HeaderLine[] {
   const lines: HeaderLine[] = []
   if (!Array.isArray(raw)) return lines
-  for (let i = 0; i + 1 < raw.length; i += 2) lines.push([String(raw[i]), String(raw[i + 1])])
+  for (let i = 0; i + 1 < raw.length; i += 2) lines.push([textOf(raw[i]), textOf(raw[i + 1])])
   return lines
+}
+
+/** Header bytes are passed on as they are, whatever their encoding: one character for each byte. */
+function textOf(part: unknown): string {
+  return Buffer.isBuffer(part) ? part.toString('latin1') : String(part)
 }
 
 /** Why the upstream could not be reached, from a closed list of words: error messages of libraries are not repeated. */

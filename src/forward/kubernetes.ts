@@ -6,10 +6,11 @@
  * does, with a proper last chunk. Any other answer that ends early is cut, so that half an object never looks whole.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Readable } from 'node:stream'
-import type { Act, Acted, Grant } from '../grant.ts'
+import type { Readable } from 'node:stream'
 import type { Credential, HeaderLine } from '../credential.ts'
 import { Refusal } from '../errors.ts'
+import type { Act, Acted, Grant } from '../grant.ts'
+import { callerBody } from './caller-body.ts'
 import { SANDBOX, shownOnly } from './cookie-answers.ts'
 import { inboundHeaders, outboundHeaders } from './header-boundary.ts'
 import type { Forwarded, OnHead, Upstream } from './upstream.ts'
@@ -19,6 +20,8 @@ export interface KubernetesRequest {
   readonly response: ServerResponse
   /** Path and query for the API server, cut from the bytes that were decided on. */
   readonly path: string
+  /** What stood before that path: where this cluster is to the caller. */
+  readonly mount: string
   /** True for a watch or followed logs. */
   readonly stream: boolean
   /** True when the verb can change something. */
@@ -34,14 +37,20 @@ export interface KubernetesUpstream {
   readonly answerWithinMs: number
   /** Told when an answer that goes on begins (+1) and ends (-1). */
   readonly liveStreams: (change: 1 | -1) => void
+  /** Fires when this replica stops: answers that go on are then ended as if they had reached their age. */
+  readonly stopping: AbortSignal
 }
+
+/** How long a caller may take to fetch the rest of an answer that is over, or that was ended. */
+const REST_WITHIN_MS = 60_000
+const REST_WITHIN_MS_WHEN_ENDED = 1_000
 
 /** An act for one request. Before the answer's head is written it throws Refusals; after that it reports. */
 export function kubernetesAct(target: KubernetesUpstream, asked: KubernetesRequest): Act {
   return async (grant) => {
-    const body = bodyOf(asked)
+    const body = callerBody(asked.request, asked.response, asked.bodyLimit)
     if (asked.writes) await grant.effect(asked.effect)
-    const ends = new Ends(grant, asked.response)
+    const ends = new Ends(grant, asked.response, target.stopping)
     try {
       const first = await send(target, asked, grant, grant.credential, body, ends, body === undefined)
       if (first !== 'again') return first
@@ -60,14 +69,17 @@ class Ends {
   readonly #abort = new AbortController()
   readonly #grant: Grant
   readonly #response: ServerResponse
+  readonly #stopping: AbortSignal
   readonly #ended = () => this.#fire('caller-ended')
   readonly #closed = () => this.#fire('caller-gone')
+  readonly #stopped = () => this.#fire('stopping')
   #timer: NodeJS.Timeout | undefined
-  cause: 'caller-ended' | 'caller-gone' | 'max-age' | undefined
+  cause: 'caller-ended' | 'caller-gone' | 'max-age' | 'stopping' | undefined
 
-  constructor(grant: Grant, response: ServerResponse) {
+  constructor(grant: Grant, response: ServerResponse, stopping: AbortSignal) {
     this.#grant = grant
     this.#response = response
+    this.#stopping = stopping
     if (grant.caller.ended.aborted) this.#ended()
     grant.caller.ended.addEventListener('abort', this.#ended, { once: true })
     response.once('close', this.#closed)
@@ -77,14 +89,18 @@ class Ends {
     return this.#abort.signal
   }
 
-  limitAge(ms: number): void {
-    this.#timer = setTimeout(() => this.#fire('max-age'), Math.min(ms, 0x7fffffff))
+  /** The answer is one that goes on: it has an age, and ends when this replica stops. */
+  live(maxAgeMs: number): void {
+    this.#timer = setTimeout(() => this.#fire('max-age'), Math.min(maxAgeMs, 0x7fffffff))
+    if (this.#stopping.aborted) this.#stopped()
+    this.#stopping.addEventListener('abort', this.#stopped, { once: true })
   }
 
   release(): void {
     clearTimeout(this.#timer)
     this.#grant.caller.ended.removeEventListener('abort', this.#ended)
     this.#response.removeListener('close', this.#closed)
+    this.#stopping.removeEventListener('abort', this.#stopped)
   }
 
   #fire(cause: NonNullable<Ends['cause']>): void {
@@ -93,10 +109,19 @@ class Ends {
   }
 }
 
-async function send(target: KubernetesUpstream, asked: KubernetesRequest, grant: Grant, credential: Credential, body: Readable | undefined, ends: Ends, mayRepeat: boolean): Promise<Acted | 'again'> {
+async function send(
+  target: KubernetesUpstream,
+  asked: KubernetesRequest,
+  grant: Grant,
+  credential: Credential,
+  body: Readable | undefined,
+  ends: Ends,
+  mayRepeat: boolean,
+): Promise<Acted | 'again'> {
   const { request, response, path } = asked
   let again = false
   let live = false
+  let over = false
   let status = 0
   let auditId: string | undefined
 
@@ -105,18 +130,19 @@ async function send(target: KubernetesUpstream, asked: KubernetesRequest, grant:
       again = true
       return undefined
     }
-    const headers = inboundHeaders(head.headers)
+    const headers = inboundHeaders(head.headers, asked.mount)
     auditId = headerOf(headers, 'audit-id')
     if (grant.caller.proof.kind === 'login' && hasBody(request.method, head) && !shownOnly(headerOf(headers, 'content-type'))) {
       throw new Refusal('content_refused')
     }
     if (asked.stream && head.status === 200) {
       await grant.streamOpened(auditId)
+      // Meanwhile the exchange may have ended; then somebody else answers.
+      if (over) throw new Refusal('upstream_broke')
       live = true
       target.liveStreams(1)
-      ends.limitAge(target.streamMaxAgeMs)
+      ends.live(target.streamMaxAgeMs)
     }
-    if (ends.signal.aborted) throw new Refusal('login_ended')
     status = head.status
     response.writeHead(head.status, [...headers, ...SANDBOX].flat())
     // The head of a quiet watch must not wait for its first event.
@@ -126,13 +152,33 @@ async function send(target: KubernetesUpstream, asked: KubernetesRequest, grant:
 
   let forwarded: Forwarded
   try {
-    forwarded = await target.upstream.forward({ method: request.method ?? 'GET', path, headers: outboundHeaders(request.rawHeaders, credential), body, signal: ends.signal, answerWithinMs: target.answerWithinMs }, onHead)
+    forwarded = await target.upstream.forward(
+      {
+        method: request.method ?? 'GET',
+        path,
+        headers: outboundHeaders(request.rawHeaders, credential),
+        body,
+        signal: ends.signal,
+        answerWithinMs: target.answerWithinMs,
+      },
+      onHead,
+    )
   } finally {
+    over = true
     if (live) target.liveStreams(-1)
   }
   if (again) return 'again'
-  if (status === 0) throw new Refusal(ends.cause === 'caller-ended' ? 'login_ended' : 'upstream_broke', { detail: 'no answer was begun' })
+  if (status === 0 && ends.cause === 'caller-gone')
+    return { result: 'failed', status, bytes: 0, upstreamAuditId: auditId, cause: ends.cause }
+  if (status === 0) throw ends.cause === 'caller-ended' ? whyEnded(grant) : new Refusal('upstream_broke', { detail: 'no answer was begun' })
   return conclude(response, { ...forwarded, status, auditId, live, cause: ends.cause })
+}
+
+/** Who ended the caller may have said why: a replica that cannot tell is not the end of a login. */
+function whyEnded({ caller }: Grant): unknown {
+  const why: unknown = caller.ended.reason
+  const said = why instanceof Error && why.name !== 'AbortError'
+  return said ? why : new Refusal(caller.proof.kind === 'login' ? 'login_ended' : 'token_revoked')
 }
 
 interface Conclusion extends Forwarded {
@@ -145,38 +191,26 @@ interface Conclusion extends Forwarded {
 async function conclude(response: ServerResponse, { bytes, end, status, auditId, live, cause }: Conclusion): Promise<Acted> {
   const facts = { status, bytes, upstreamAuditId: auditId }
   const whole = end === 'complete' || (live && end === 'aborted')
-  if (whole) await finished(response)
+  if (whole) await finished(response, end === 'aborted' ? REST_WITHIN_MS_WHEN_ENDED : REST_WITHIN_MS)
   else response.destroy()
   const why = cause ?? (end === 'complete' ? 'upstream-ended' : end)
   if (live) return { result: 'stream-closed', cause: why, ...facts }
-  return end === 'complete' ? { result: 'completed', cause: 'complete', ...facts } : { result: 'failed', cause: why, code: 'upstream_broke', ...facts }
+  return end === 'complete'
+    ? { result: 'completed', cause: 'complete', ...facts }
+    : { result: 'failed', cause: why, code: 'upstream_broke', ...facts }
 }
 
-function finished(response: ServerResponse): Promise<void> {
+/** Ends an answer properly; a caller that does not fetch the rest of it in time is cut off. */
+function finished(response: ServerResponse, withinMs: number): Promise<void> {
   return new Promise((resolve) => {
     if (response.destroyed) return resolve()
-    response.once('close', resolve)
-    response.end(() => resolve())
+    const cut = setTimeout(() => response.destroy(), withinMs)
+    response.once('close', () => {
+      clearTimeout(cut)
+      resolve()
+    })
+    response.end()
   })
-}
-
-/** The request's body as it comes, counted when its length was not announced. Throws `body_too_large`. */
-function bodyOf({ request, bodyLimit }: KubernetesRequest): Readable | undefined {
-  const announced = request.headers['content-length']
-  if (announced !== undefined) {
-    if (Number(announced) > bodyLimit) throw new Refusal('body_too_large', { detail: `at most ${bodyLimit} bytes` })
-    return Number(announced) === 0 ? undefined : request
-  }
-  return request.headers['transfer-encoding'] === undefined ? undefined : Readable.from(bounded(request, bodyLimit), { objectMode: false })
-}
-
-async function* bounded(request: IncomingMessage, limit: number): AsyncGenerator<Buffer> {
-  let seen = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    seen += chunk.length
-    if (seen > limit) throw new Refusal('body_too_large', { detail: `at most ${limit} bytes` })
-    yield chunk
-  }
 }
 
 function headerOf(lines: readonly HeaderLine[], name: string): string | undefined {

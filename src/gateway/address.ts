@@ -31,3 +31,17 @@ export function addressReader(behind: readonly string[]): (peer: string | undefi
 function plain(address: string): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address
 }
+
+/**
+ * What of an address one caller can choose freely is cut off: the lower half of IPv6, which a single machine is given
+ * whole (RFC 4291 2.5.4). Limits count by this.
+ */
+export function networkOf(address: string): string {
+  if (isIP(address) !== 6) return address
+  const [front = '', back] = (address.split('%', 1)[0] ?? '').split('::')
+  const head = front === '' ? [] : front.split(':')
+  const tail = back === undefined || back === '' ? [] : back.split(':')
+  const zeros = back === undefined ? [] : new Array<string>(Math.max(0, 8 - head.length - tail.length)).fill('0')
+  const groups = [...head, ...zeros, ...tail].slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16))
+  return `${groups.join(':')}::/64`
+}

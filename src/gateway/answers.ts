@@ -14,7 +14,9 @@ const OWN_HEADERS = {
   'Cache-Control': 'no-store',
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
-  'Referrer-Policy': 'no-referrer',
+  // Not `no-referrer`: with it browsers send `Origin: null` with our own forms (Fetch 3.2), which then cannot be told
+  // from a stranger's.
+  'Referrer-Policy': 'same-origin',
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Resource-Policy': 'same-origin',
 } as const
@@ -34,8 +36,13 @@ export function answerRefusal({ response, requestId, form }: AnswerContext, refu
   if (response.headersSent) return void response.destroy()
   if (refusal.retryAfterSeconds !== undefined) response.setHeader('Retry-After', String(refusal.retryAfterSeconds))
   // RFC 9110 11.6.1 wants a challenge with every 401; RFC 6750 3.1 names the fault of a token that was sent.
-  if (refusal.status === 401) response.setHeader('WWW-Authenticate', refusal.code.startsWith('token_') ? 'Bearer realm="mandate", error="invalid_token"' : 'Bearer realm="mandate"')
-  if (refusal.status === 413 || refusal.status === 431) response.setHeader('Connection', 'close')
+  if (refusal.status === 401)
+    response.setHeader(
+      'WWW-Authenticate',
+      refusal.code.startsWith('token_') ? 'Bearer realm="mandate", error="invalid_token"' : 'Bearer realm="mandate"',
+    )
+  // Not after 413: a closed socket with unread bytes is reset, and the caller never reads why.
+  if (refusal.status === 431 || refusal.status === 408) response.setHeader('Connection', 'close')
   if (form === 'page') return answerPage(response, refusal.status, refusalPage(refusal, requestId), requestId)
   const body = form === 'status' ? statusOf(refusal, requestId) : problemOf(refusal, requestId)
   const type = form === 'status' ? 'application/json' : 'application/problem+json'
@@ -48,7 +55,12 @@ export function answerJson(response: ServerResponse, status: number, value: unkn
 }
 
 /** Sends one of our pages. */
-export function answerPage(response: ServerResponse, status: number, { html, policy }: { html: string; policy: string }, requestId: string): void {
+export function answerPage(
+  response: ServerResponse,
+  status: number,
+  { html, policy }: { html: string; policy: string },
+  requestId: string,
+): void {
   send(response, status, 'text/html; charset=utf-8', policy, html, requestId)
 }
 
@@ -74,8 +86,18 @@ function problemOf(refusal: Refusal, requestId: string) {
 
 /** metav1.Status reasons by HTTP status; where Kubernetes has no word the reason is left to the code. */
 const REASONS: Readonly<Record<number, string>> = {
-  400: 'BadRequest', 401: 'Unauthorized', 403: 'Forbidden', 404: 'NotFound', 405: 'MethodNotAllowed', 409: 'Conflict',
-  413: 'RequestEntityTooLarge', 429: 'TooManyRequests', 500: 'InternalError', 502: 'ServiceUnavailable', 503: 'ServiceUnavailable', 504: 'Timeout',
+  400: 'BadRequest',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'NotFound',
+  405: 'MethodNotAllowed',
+  409: 'Conflict',
+  413: 'RequestEntityTooLarge',
+  429: 'TooManyRequests',
+  500: 'InternalError',
+  502: 'ServiceUnavailable',
+  503: 'ServiceUnavailable',
+  504: 'Timeout',
 }
 
 function statusOf(refusal: Refusal, requestId: string) {
@@ -96,9 +118,13 @@ function refusalPage(refusal: Refusal, requestId: string) {
   return page({
     title: refusal.title,
     body: [
-      { kind: 'text', text: refusal.detail === undefined ? refusal.mend : `${refusal.detail}. ${refusal.mend}` },
+      { kind: 'text', text: refusal.detail === undefined ? refusal.mend : `${sentence(refusal.detail)} ${refusal.mend}` },
       { kind: 'actions', actions: [{ label: 'Sign in', href: '/login' }] },
       { kind: 'small', text: `${refusal.code} · request ${requestId}` },
     ],
   })
+}
+
+function sentence(detail: string): string {
+  return `${detail.charAt(0).toUpperCase()}${detail.slice(1)}.`
 }

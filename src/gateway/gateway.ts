@@ -7,7 +7,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type Outcome, access, reasonOf, type Steps } from '../access.ts'
+import { access, type Outcome, reasonOf, type Steps } from '../access.ts'
 import type { AuditSink } from '../audit/audit-sink.ts'
 import type { Presented } from '../authenticate/authenticator.ts'
 import { Refusal } from '../errors.ts'
@@ -17,7 +17,7 @@ import { Secret } from '../secret.ts'
 import { answerRefusal, type Form } from './answers.ts'
 import { type Cluster, clusterAttempt } from './clusters.ts'
 import type { Cookies } from './cookies.ts'
-import { readHead, type RequestHead } from './request-head.ts'
+import { type RequestHead, readHead } from './request-head.ts'
 import { readTarget } from './request-target.ts'
 import type { SignInEndpoints } from './sign-in.ts'
 import type { SignOutEndpoints } from './sign-out.ts'
@@ -43,8 +43,8 @@ export interface GatewayParts {
 export interface Gateway {
   /** Answers one request. Never rejects. */
   answer(request: IncomingMessage, response: ServerResponse): Promise<void>
-  /** Answers a request that asks for another protocol. */
-  refuseUpgrade(request: IncomingMessage): Refusal
+  /** Counts and records what was refused before there was a request to answer. Never rejects. */
+  refuseUnread(peer: string | undefined, refusal: Refusal): Promise<void>
 }
 
 /** What authenticators may see of a visit. */
@@ -72,7 +72,8 @@ export function createGateway(parts: GatewayParts): Gateway {
     return { request, response, requestId, head, target, address: addressOf(request, head) }
   }
 
-  const addressOf = (request: IncomingMessage, head?: RequestHead) => parts.addressOf(request.socket.remoteAddress, head?.values.get('x-forwarded-for'))
+  const addressOf = (request: IncomingMessage, head?: RequestHead) =>
+    parts.addressOf(request.socket.remoteAddress, head?.values.get('x-forwarded-for'))
 
   /** An endpoint outside the journey, or undefined when the path belongs to the journey or to nobody. */
   const endpointOf = ({ target }: Visit): ((visit: Visit) => Promise<void>) | undefined => {
@@ -102,7 +103,11 @@ export function createGateway(parts: GatewayParts): Gateway {
     const { attempt, act, stream } = clusterAttempt(parts.clusters, visit, presentedOf, parts.bodyLimit)
     const outcome = await access(parts.steps, attempt, act)
     const route = `cluster/${attempt.resource.id}`
-    parts.metrics.count('mandate_requests_total', { route, method: methodLabel(attempt.presented.method), status: statusLabel(statusOf(outcome)) })
+    parts.metrics.count('mandate_requests_total', {
+      route,
+      method: methodLabel(attempt.presented.method),
+      status: statusLabel(statusOf(outcome)),
+    })
     if (!stream) parts.metrics.observe('mandate_request_duration_seconds', { route }, (performance.now() - began) / 1000)
     if (outcome.result === 'refused') refuse(visit.response, visit.requestId, 'status', outcome.refusal)
   }
@@ -113,10 +118,21 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   /** Refusals outside the journey are recorded here; inside it `access` has done so. */
-  const recordRefusal = async (request: IncomingMessage, requestId: string, refusal: Refusal): Promise<Refusal> => {
+  const recordRefusal = async (method: string, requestId: string, address: string, refusal: Refusal): Promise<Refusal> => {
     try {
-      const action = methodLabel(request.method ?? '').toLowerCase()
-      await parts.audit.record({ event: 'refused', attempt: requestId, address: addressOf(request), who: undefined, action, resource: 'gateway', properties: {}, code: refusal.code, detail: refusal.detail, count: 1 })
+      const action = methodLabel(method).toLowerCase()
+      await parts.audit.record({
+        event: 'refused',
+        attempt: requestId,
+        address,
+        who: undefined,
+        action,
+        resource: 'gateway',
+        properties: {},
+        code: refusal.code,
+        detail: refusal.detail,
+        count: 1,
+      })
       return refusal
     } catch {
       return new Refusal('audit_unavailable')
@@ -127,24 +143,26 @@ export function createGateway(parts: GatewayParts): Gateway {
     async answer(request, response) {
       const requestId = randomUUID()
       let form: Form = request.url?.startsWith('/clusters/') ? 'status' : 'problem'
+      let address = addressOf(request)
       // A write to a socket that is gone is the caller's departure, not a fault.
       response.on('error', () => undefined)
       try {
         const visit = enter(request, response, requestId)
+        address = visit.address
+        // A changed protocol would leave the journey; other offers (h2c) may be passed over (RFC 9110 7.8).
+        if (/\b(?:websocket|spdy)\b/i.test(visit.head.values.get('upgrade') ?? '')) throw new Refusal('upgrade_unsupported')
         if (visit.target.segments[0] === 'clusters' && visit.target.segments.length > 1) return await journey(visit)
         if (wantsPage(visit)) form = 'page'
         const endpoint = endpointOf(visit)
         if (endpoint === undefined) throw new Refusal('not_found')
         await endpoint(visit)
       } catch (error) {
-        refuse(response, requestId, form, await recordRefusal(request, requestId, reasonOf(error, parts.log)))
+        refuse(response, requestId, form, await recordRefusal(request.method ?? '', requestId, address, reasonOf(error, parts.log)))
       }
     },
-    refuseUpgrade(request) {
-      const refusal = new Refusal('upgrade_unsupported')
+    async refuseUnread(peer, refusal) {
       parts.metrics.count('mandate_refusals_total', { reason: refusal.code })
-      void recordRefusal(request, randomUUID(), refusal)
-      return refusal
+      await recordRefusal('', randomUUID(), parts.addressOf(peer, undefined), refusal)
     },
   }
 }

@@ -21,14 +21,20 @@ export interface OperationsOptions {
 export async function listenOperations({ host, port, metrics, readiness }: OperationsOptions): Promise<Listener> {
   const server = createServer({ maxHeaderSize: 8_192, requestTimeout: 10_000 }, (request, response) => {
     response.on('error', () => undefined)
-    if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'application/json', '{"status":"method not allowed"}\n')
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return answer(response, 405, 'application/json', '{"status":"method not allowed"}\n')
     switch (request.url?.split('?', 1)[0]) {
       case '/health':
         return answer(response, 200, 'application/json', '{"status":"ok","service":"mandate"}\n')
       case '/ready': {
         const missing = readiness()
         const status = missing.length === 0 ? 'ready' : 'not ready'
-        return answer(response, missing.length === 0 ? 200 : 503, 'application/json', `${JSON.stringify({ status, service: 'mandate', missing })}\n`)
+        return answer(
+          response,
+          missing.length === 0 ? 200 : 503,
+          'application/json',
+          `${JSON.stringify({ status, service: 'mandate', missing })}\n`,
+        )
       }
       case '/metrics':
         return void metrics.expose().then(

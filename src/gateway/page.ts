@@ -12,6 +12,8 @@ export interface PageAction {
   /** Makes the action a form that is posted, with these hidden fields. */
   readonly post?: Readonly<Record<string, string>>
   readonly quiet?: boolean
+  /** Said below the label. */
+  readonly note?: string
 }
 
 export type Block =
@@ -48,6 +50,7 @@ a{color:var(--accent)}
 .actions a,.actions button{display:block;width:100%;font:inherit;font-weight:600;text-align:center;text-decoration:none;cursor:pointer;padding:.72rem 1rem;border-radius:9px;border:1px solid var(--accent);background:var(--accent);color:var(--on)}
 .actions .quiet{background:none;color:var(--accent);border-color:var(--line)}
 .actions a:focus-visible,.actions button:focus-visible{outline:3px solid color-mix(in srgb,var(--accent) 45%,transparent);outline-offset:2px}
+.actions small{display:block;font-weight:400;font-size:.8rem;line-height:1.4;color:var(--soft)}
 form{margin:0}`
 
 const POLICY = [
@@ -58,7 +61,8 @@ const POLICY = [
   "base-uri 'none'",
 ].join('; ')
 
-const MARK = '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" stroke-linejoin="round" aria-hidden="true"><path d="M12 2.5 20 6v6c0 4.6-3.3 8-8 9.5C7.3 20 4 16.6 4 12V6z"/><path d="m8.5 12 2.5 2.5 4.5-5" stroke-linecap="round"/></svg>'
+const MARK =
+  '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" stroke-linejoin="round" aria-hidden="true"><path d="M12 2.5 20 6v6c0 4.6-3.3 8-8 9.5C7.3 20 4 16.6 4 12V6z"/><path d="m8.5 12 2.5 2.5 4.5-5" stroke-linecap="round"/></svg>'
 
 /** Renders a page and the Content-Security-Policy that goes with it. */
 export function page({ title, body, continueTo }: PageContent): { html: string; policy: string } {
@@ -88,11 +92,14 @@ function block(content: Block): string {
   }
 }
 
-function action({ label, href, post, quiet }: PageAction): string {
+function action({ label, href, post, quiet, note }: PageAction): string {
+  const text = escapeText(label) + (note === undefined ? '' : `<small>${escapeText(note)}</small>`)
   const look = quiet ? ' class="quiet"' : ''
-  if (post === undefined) return `<a${look} href="${escapeText(href)}">${escapeText(label)}</a>`
-  const fields = Object.entries(post).map(([name, value]) => `<input type="hidden" name="${escapeText(name)}" value="${escapeText(value)}">`)
-  return `<form method="post" action="${escapeText(href)}">${fields.join('')}<button${look}>${escapeText(label)}</button></form>`
+  if (post === undefined) return `<a${look} href="${escapeText(href)}">${text}</a>`
+  const fields = Object.entries(post).map(
+    ([name, value]) => `<input type="hidden" name="${escapeText(name)}" value="${escapeText(value)}">`,
+  )
+  return `<form method="post" action="${escapeText(href)}">${fields.join('')}<button${look}>${text}</button></form>`
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }

@@ -9,14 +9,29 @@
 import { Refusal } from '../errors.ts'
 
 export interface RequestHead {
-  /** Values by folded name. A repeated header that may repeat is joined by ", ". */
+  /**
+   * Values by name in lower case. A repeated header that may repeat is joined by ", ". A name spelled with an underscore
+   * is not here: it could otherwise add to what a trusted proxy wrote with hyphens.
+   */
   readonly values: ReadonlyMap<string, string>
 }
 
 const MOST_HEADERS = 100
 
 // Each of these changes who the caller is, where the request goes or where it ends: two of one kind is an attack.
-const ONCE = new Set(['host', 'authorization', 'cookie', 'origin', 'content-length', 'content-type', 'transfer-encoding', 'sec-fetch-site', 'expect', 'referer'])
+const ONCE = new Set([
+  'host',
+  'authorization',
+  'cookie',
+  'origin',
+  'content-length',
+  'content-type',
+  'transfer-encoding',
+  'sec-fetch-site',
+  'expect',
+  'referer',
+  'upgrade',
+])
 
 /** Folds Node's raw header list. Throws Refusal `header_ambiguous`, `headers_too_many` or `impersonation_refused`. */
 export function readHead(rawHeaders: readonly string[]): RequestHead {
@@ -32,9 +47,23 @@ export function readHead(rawHeaders: readonly string[]): RequestHead {
       if (before !== undefined) throw new Refusal('header_ambiguous', { detail: `${folded} was sent twice` })
       if (name.includes('_')) throw new Refusal('header_ambiguous', { detail: `${folded} is spelled with an underscore` })
     }
+    if (name.includes('_')) continue
     values.set(folded, before === undefined ? value : `${before}, ${value}`)
   }
+  refuseFraming(values)
   return { values }
+}
+
+/**
+ * Node undoes `chunked` alone, so a body under any other coding would go on without saying so. Of both framings one is a
+ * lie (RFC 9112 6.3); Node refuses that too, and we do not rest on it.
+ */
+function refuseFraming(values: ReadonlyMap<string, string>): void {
+  const coding = values.get('transfer-encoding')
+  if (coding === undefined) return
+  if (coding.toLowerCase() !== 'chunked')
+    throw new Refusal('header_ambiguous', { detail: 'transfer-encoding is something else than chunked' })
+  if (values.has('content-length')) throw new Refusal('header_ambiguous', { detail: 'both transfer-encoding and content-length were sent' })
 }
 
 /** The one way a header name is compared anywhere: lower case, underscores as hyphens. */

@@ -3,7 +3,7 @@
  *
  * Security: the bytes we decide on are the bytes we forward (promise 6). A path that two parsers could read
  * differently is not normalised but refused: empty and dot segments, `\`, `;`, `#`, encoded separators or dots,
- * needless percent-encoding, bytes outside printable ASCII (Oathkeeper CVE-2026-33494, Istio CVE-2021-31920,
+ * needless or double percent-encoding, bytes outside printable ASCII (Oathkeeper CVE-2026-33494, Istio CVE-2021-31920,
  * fastify/middie CVE-2026-2880). The absolute form of RFC 9112 3.2.2 names a host of its own and is refused as well.
  */
 import { Refusal } from '../errors.ts'
@@ -22,7 +22,8 @@ export interface RequestTarget {
 const MOST_LENGTH = 8_192
 // RFC 3986 pchar without ";", which servlet containers cut off, and with "/" as separator.
 const PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@%/]*$/
-const QUERY = /^[A-Za-z0-9\-._~!$&'()*+,;=:@%/?[\]{}|"<>^`\\]*$/
+// Beyond RFC 3986 what people type into curl; not ";", which Go drops with its pair and WHATWG keeps, nor "\\".
+const QUERY = /^[A-Za-z0-9\-._~!$&'()*+,=:@%/?[\]{}|"<>^`]*$/
 
 function ambiguous(detail: string): Refusal {
   return new Refusal('path_ambiguous', { detail })
@@ -37,6 +38,7 @@ export function readTarget(raw: string): RequestTarget {
   const search = mark === -1 ? '' : raw.slice(mark)
   if (!PATH.test(path)) throw ambiguous('the path has a character that must not stand there')
   if (search.length > 1 && !QUERY.test(search.slice(1))) throw ambiguous('the query has a character that must not stand there')
+  if (/%(?:00|(?![0-9A-Fa-f]{2}))/.test(search) || !isUtf8(search)) throw ambiguous('the query has a percent-encoding that is not text')
   return { raw, path, segments: path.slice(1).split('/').map(readSegment), search }
 }
 
@@ -44,13 +46,19 @@ function readSegment(segment: string, index: number, all: readonly string[]): st
   if (segment === '' && index < all.length - 1) throw ambiguous('the path has an empty segment')
   if (!segment.includes('%')) return refuseDots(segment)
   if (/%(?![0-9A-Fa-f]{2})/.test(segment)) throw ambiguous('the path has an incomplete percent-encoding')
-  if (/%(2[DdEeFf]|3[0-9Bb]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEeFf]|[01][0-9A-Fa-f])/.test(segment)) {
-    throw ambiguous('the path encodes a separator, a control character, or one that needs no encoding')
+  if (/%(2[DdEeFf]|3[0-9Bb]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEeFf]|[01][0-9A-Fa-f]|25[0-9A-Fa-f]{2})/.test(segment)) {
+    throw ambiguous('the path encodes a separator, a control character, an encoding, or what needs none')
   }
+  if (!isUtf8(segment)) throw ambiguous('the path is not UTF-8')
+  return refuseDots(decodeURIComponent(segment))
+}
+
+function isUtf8(encoded: string): boolean {
   try {
-    return refuseDots(decodeURIComponent(segment))
-  } catch (error) {
-    throw error instanceof Refusal ? error : ambiguous('the path is not UTF-8')
+    decodeURIComponent(encoded)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -20,7 +20,8 @@ export function readReturnTo(value: string | undefined, origin: string): string 
   if (url === null || url.origin !== origin || url.username !== '' || url.password !== '') throw new Refusal('return_to_refused')
   const path = url.pathname + url.search + url.hash
   // Dot segments can leave a path that begins with two slashes, which a browser reads as another host.
-  if (path.startsWith('//') || /^\/(?:%(?:09|0[ad]|20|2f|5c))/i.test(path)) throw new Refusal('return_to_refused', { detail: 'it is not a path on this site' })
+  if (path.startsWith('//') || /^\/(?:%(?:09|0[ad]|20|2f|5c))/i.test(path))
+    throw new Refusal('return_to_refused', { detail: 'it is not a path on this site' })
   if (/^\/(login|logout|callback)(\/|\?|#|$)/.test(path)) return '/'
   return path
 }

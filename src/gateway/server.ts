@@ -2,33 +2,43 @@
  * The listeners: node:http and node:https with bounds on everything a caller can make us wait for or hold.
  *
  * Security: Node's strict parser refuses bad framing before we see it; what it refuses is answered here without
- * quoting it. Header bytes, header count, time to the head and time to the body are bounded.
+ * quoting it. Header bytes, header count, time to the handshake, the head and the body are bounded. Nothing changes
+ * protocol here: there is no listener for `upgrade`, so such a request is one like any other.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { SecretSource } from '../config/references.ts'
-import { Refusal, type RefusalCode } from '../errors.ts'
+import { Refusal } from '../errors.ts'
 import { describeError, type Log } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
 import type { Gateway } from './gateway.ts'
 
-const BOUNDS = {
+/** How long and how much a connection may make us wait and hold. */
+export interface Bounds {
+  readonly maxHeaderSize: number
+  readonly headersTimeout: number
+  readonly requestTimeout: number
+  readonly keepAliveTimeout: number
+  readonly connectionsCheckingInterval: number
+}
+
+const BOUNDS: Bounds = {
   maxHeaderSize: 32_768,
   headersTimeout: 10_000,
   requestTimeout: 300_000,
   keepAliveTimeout: 60_000,
   connectionsCheckingInterval: 2_000,
-  requireHostHeader: true,
-  insecureHTTPParser: false,
-  joinDuplicateHeaders: true,
-} as const
+}
+const FRAMING = { requireHostHeader: true, insecureHTTPParser: false, joinDuplicateHeaders: true } as const
+const TLS = { minVersion: 'TLSv1.2', handshakeTimeout: 10_000 } as const
 
 export interface ListenOptions {
   readonly host: string
   readonly port: number
   readonly tls?: { readonly cert: SecretSource; readonly key: SecretSource }
+  /** Replaces bounds in tests. */
+  readonly bounds?: Partial<Bounds>
 }
 
 export interface Listener {
@@ -38,14 +48,33 @@ export interface Listener {
 }
 
 /** Listens and answers through the gateway. Rejects when the address cannot be bound or the certificate not be read. */
-export async function listen(gateway: Gateway, options: ListenOptions, log: Log, metrics: Metrics): Promise<Listener> {
-  const answer = (request: IncomingMessage, response: ServerResponse) => void gateway.answer(request, response)
-  const server = options.tls === undefined ? createServer(BOUNDS, answer) : createTlsServer({ ...BOUNDS, ...readTls(options.tls), minVersion: 'TLSv1.2' }, answer)
+export async function listen(gateway: Gateway, options: ListenOptions, log: Log): Promise<Listener> {
+  const open = new Map<Duplex, Set<ServerResponse>>()
+  const answer = (request: IncomingMessage, response: ServerResponse) => {
+    follow(open, request.socket, response)
+    void gateway.answer(request, response)
+  }
+  const bounds = { ...BOUNDS, ...options.bounds, ...FRAMING }
+  const server =
+    options.tls === undefined ? createServer(bounds, answer) : createTlsServer({ ...bounds, ...TLS, ...readTls(options.tls) }, answer)
   // 0 lifts Node's silent cut at 2,000 headers: we count and refuse, never drop.
   server.maxHeadersCount = 0
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex) => refuseUpgrade(gateway, request, socket))
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) => socket.destroy())
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => answerClientError(error, socket, metrics))
+  // Whoever waits for `100 Continue` gets it once somebody wants the body, so that a refusal can come before.
+  server.on('checkContinue', answer)
+  const refuse = (socket: Duplex, refusal: Refusal) => {
+    socket.on('error', () => undefined)
+    void gateway.refuseUnread(socket instanceof Socket ? socket.remoteAddress : undefined, refusal)
+    // Within an answer that has begun, a second head would be read as part of the first.
+    if ([...(open.get(socket) ?? [])].some(({ headersSent }) => headersSent)) return void socket.destroy()
+    writeRefusal(socket, refusal)
+  }
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
+    refuse(socket, new Refusal('path_ambiguous', { detail: 'it is not of the origin form' })),
+  )
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
+    else refuse(socket, refusalOf(error))
+  })
   const rotation = options.tls === undefined ? undefined : followRotation(server, options.tls, log)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -67,8 +96,11 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log,
 export function closeServer(server: Server, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
     const cut = setTimeout(() => server.closeAllConnections(), graceMs)
+    // A connection whose answer ends later is idle only then.
+    const again = setInterval(() => server.closeIdleConnections(), 50)
     server.close(() => {
       clearTimeout(cut)
+      clearInterval(again)
       resolve()
     })
     server.closeIdleConnections()
@@ -99,23 +131,35 @@ function followRotation(server: Server, tls: NonNullable<ListenOptions['tls']>, 
   return timer
 }
 
-function refuseUpgrade(gateway: Gateway, request: IncomingMessage, socket: Duplex): void {
-  socket.on('error', () => undefined)
-  writeRefusal(socket, gateway.refuseUpgrade(request))
+/** Keeps which answers a connection waits for. */
+function follow(open: Map<Duplex, Set<ServerResponse>>, socket: Duplex, response: ServerResponse): void {
+  const responses = open.get(socket) ?? new Set()
+  open.set(socket, responses.add(response))
+  response.once('close', () => {
+    responses.delete(response)
+    if (responses.size === 0) open.delete(socket)
+  })
 }
 
-function answerClientError(error: NodeJS.ErrnoException, socket: Duplex, metrics: Metrics): void {
-  socket.on('error', () => undefined)
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const code: RefusalCode = error.code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_many' : 'header_ambiguous'
-  metrics.count('mandate_refusals_total', { reason: code })
-  // Once an answer has begun on this connection, a second head inside it could be read as part of the first.
-  if ((socket as Socket).bytesWritten > 0 && error.code !== 'HPE_HEADER_OVERFLOW') return void socket.destroy()
-  writeRefusal(socket, new Refusal(code, error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? { detail: 'the request did not arrive in time' } : {}))
+function refusalOf(error: NodeJS.ErrnoException): Refusal {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new Refusal('headers_too_many')
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new Refusal('request_timeout')
+    default:
+      return new Refusal('header_ambiguous', { detail: 'it is not HTTP/1.1 as RFC 9112 has it' })
+  }
 }
 
 function writeRefusal(socket: Duplex, refusal: Refusal): void {
-  const body = JSON.stringify({ type: `urn:mandate:refusal:${refusal.code}`, title: refusal.title, status: refusal.status, code: refusal.code, mend: refusal.mend })
+  const body = JSON.stringify({
+    type: `urn:mandate:refusal:${refusal.code}`,
+    title: refusal.title,
+    status: refusal.status,
+    code: refusal.code,
+    mend: refusal.mend,
+  })
   socket.end(
     `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ''}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
     () => socket.destroy(),

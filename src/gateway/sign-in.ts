@@ -14,6 +14,7 @@ import type { Metrics } from '../metrics.ts'
 import type { Provider } from '../providers/provider.ts'
 import { Secret } from '../secret.ts'
 import type { Store } from '../store/store.ts'
+import { networkOf } from './address.ts'
 import { answerPage, answerRedirect } from './answers.ts'
 import type { Cookies } from './cookies.ts'
 import { page } from './page.ts'
@@ -35,6 +36,7 @@ export interface SignInParts {
 }
 
 const MINUTE_MS = 60_000
+const LIVE_WITHIN_MS = 1_500
 const BROWSER = /^[A-Za-z0-9_-]{43}$/
 
 export interface SignInEndpoints {
@@ -58,14 +60,25 @@ export function createSignIn(parts: SignInParts): SignInEndpoints {
   }
 
   const choose = async (visit: Visit, returnTo: string): Promise<void> => {
-    const live = await Promise.all(offered.map((provider) => provider.live()))
+    const live = await Promise.all(offered.map(liveSoon))
     const actions = offered.map(({ config }, index) => ({
-      label: `Continue with ${config.title ?? config.name}${live[index] ? '' : ' (not answering)'}`,
+      label: `Continue with ${config.title ?? config.name}`,
       href: `/login?${new URLSearchParams({ provider: config.name, return_to: returnTo })}`,
-      quiet: !live[index],
+      ...(live[index] ? {} : { quiet: true, note: 'is not answering at the moment' }),
     }))
     const text = 'Mandate acts with exactly the rights you have, and with none of its own.'
-    answerPage(visit.response, 200, page({ title: 'Sign in', body: [{ kind: 'text', text }, { kind: 'actions', actions }] }), visit.requestId)
+    answerPage(
+      visit.response,
+      200,
+      page({
+        title: 'Sign in',
+        body: [
+          { kind: 'text', text },
+          { kind: 'actions', actions },
+        ],
+      }),
+      visit.requestId,
+    )
   }
 
   const complete = async (visit: Visit, provider: Provider): Promise<void> => {
@@ -76,8 +89,21 @@ export function createSignIn(parts: SignInParts): SignInEndpoints {
     const signedIn = await provider.signIn.complete(secrets, new URL(visit.target.search, callbackUri(parts.origin, name)))
     const { cookie: value, login } = await parts.logins.begin(signedIn)
     const who = whoOf({ principal: login.principal, proof: { kind: 'login', loginId: login.loginId }, ended: login.ended })
-    const record: AuditEvent = { event: 'login', attempt: visit.requestId, address: visit.address, provider: name, who, login: login.loginId }
-    await parts.audit.record(record)
+    const record: AuditEvent = {
+      event: 'login',
+      attempt: visit.requestId,
+      address: visit.address,
+      provider: name,
+      who,
+      login: login.loginId,
+    }
+    try {
+      await parts.audit.record(record)
+    } catch (error) {
+      // No record, no login: nobody holds its cookie yet, so it must not lie about until it expires.
+      await parts.logins.end(login.loginId)
+      throw error
+    }
     const previous = parts.cookies.login(cookie)
     if (previous !== undefined) await parts.logins.end(previous.digest())
     visit.response.setHeader('Set-Cookie', parts.cookies.setLogin(value))
@@ -121,9 +147,26 @@ async function counted(metrics: Metrics, { config }: Provider, half: () => Promi
   }
 }
 
-/** An exact sliding window, shared by all replicas: each sign-in is a member of the address's set for a minute. */
+/** Whether a provider answers, as far as that is known in a moment: one that is slow must not keep the page from people. */
+async function liveSoon(provider: Provider): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const timer = setTimeout(() => resolve(false), LIVE_WITHIN_MS)
+  try {
+    return await Promise.race([provider.live(), promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/**
+ * An exact sliding window, shared by all replicas: each sign-in is a member of its network's set for a minute. It is
+ * entered before it is counted, so that of many at once no more than the limit get through.
+ */
 async function limitSignIns({ store, limit }: SignInParts, address: string): Promise<void> {
-  const set = `sign-ins/${new Secret(address).digest()}`
-  if ((await store.count(set)) >= limit) throw new Refusal('too_many_requests', { retryAfterSeconds: 60, detail: `at most ${limit} sign-ins a minute from one address` })
-  await store.enrol(set, randomBytes(9).toString('base64url'), MINUTE_MS)
+  const set = `sign-ins/${new Secret(networkOf(address)).digest()}`
+  const member = randomBytes(9).toString('base64url')
+  await store.enrol(set, member, MINUTE_MS)
+  if ((await store.count(set)) <= limit) return
+  await store.withdraw(set, member)
+  throw new Refusal('too_many_requests', { retryAfterSeconds: 60, detail: `at most ${limit} sign-ins a minute from one address` })
 }

@@ -60,16 +60,42 @@ export function createSignOut(parts: SignOutParts): SignOutEndpoints {
       { label: 'Sign out everywhere', href: '/logout', post: { token, everywhere: 'yes' }, quiet: true },
     ]
     const text = 'Signing out everywhere ends all your logins and refuses every token issued to you before now.'
-    answerPage(visit.response, 200, page({ title: 'Sign out?', body: [{ kind: 'text', text }, { kind: 'actions', actions }] }), visit.requestId)
+    answerPage(
+      visit.response,
+      200,
+      page({
+        title: 'Sign out?',
+        body: [
+          { kind: 'text', text },
+          { kind: 'actions', actions },
+        ],
+      }),
+      visit.requestId,
+    )
   }
 
   const end = async (visit: Visit, login: Login, everywhere: boolean): Promise<URL | undefined> => {
     const { principal, loginId } = login
     const caller: Caller = { principal, proof: { kind: 'login', loginId }, ended: login.ended }
     const tokens = await parts.records.tokens(loginId)
-    if (everywhere) await parts.revocations.revoke({ kind: 'principal', issuer: principal.issuer, subject: principal.subject, notBefore: parts.clock.now() })
+    if (everywhere)
+      await parts.revocations.revoke({
+        kind: 'principal',
+        issuer: principal.issuer,
+        subject: principal.subject,
+        notBefore: parts.clock.now(),
+      })
     await parts.logins.end(loginId)
-    await parts.audit.record({ event: 'logout', address: visit.address, who: whoOf(caller), provider: principal.provider, issuer: principal.issuer, subject: principal.subject, login: loginId, cause: everywhere ? 'everywhere' : 'person' })
+    await parts.audit.record({
+      event: 'logout',
+      address: visit.address,
+      who: whoOf(caller),
+      provider: principal.provider,
+      issuer: principal.issuer,
+      subject: principal.subject,
+      login: loginId,
+      cause: everywhere ? 'everywhere' : 'person',
+    })
     const provider = parts.providers[principal.provider]
     if (tokens?.value.refreshToken !== undefined) void provider?.signOut.revoke(tokens.value.refreshToken)
     return provider?.signOut.url(tokens?.value.idToken, `${parts.origin}/`)
@@ -84,8 +110,9 @@ export function createSignOut(parts: SignOutParts): SignOutEndpoints {
       let upstream: URL | undefined
       if (found !== undefined) {
         const { values } = visit.head
-        if (!fromOurOrigin({ origin: values.get('origin'), fetchSite: values.get('sec-fetch-site') }, parts.origin)) throw new Refusal('origin_refused')
-        const form = await readForm(visit.request)
+        if (!fromOurOrigin({ origin: values.get('origin'), fetchSite: values.get('sec-fetch-site') }, parts.origin))
+          throw new Refusal('origin_refused')
+        const form = await readForm(visit.request, visit.response)
         if (!new Secret(form.get('token') ?? '').equals(new Secret(formToken(found.cookie)))) throw new Refusal('csrf_refused')
         upstream = await end(visit, found.login, form.get('everywhere') === 'yes')
       }
@@ -93,22 +120,38 @@ export function createSignOut(parts: SignOutParts): SignOutEndpoints {
       const again = { kind: 'actions', actions: [{ label: 'Sign in again', href: '/login', quiet: true }] } as const
       // A page and not a redirect: the form's policy allows our own origin alone, and browsers apply it to redirects.
       const content = upstream === undefined ? {} : { continueTo: upstream.href }
-      answerPage(visit.response, 200, page({ title: 'You are signed out', body: [{ kind: 'text', text: 'This browser holds no login any more.' }, again], ...content }), visit.requestId)
+      answerPage(
+        visit.response,
+        200,
+        page({ title: 'You are signed out', body: [{ kind: 'text', text: 'This browser holds no login any more.' }, again], ...content }),
+        visit.requestId,
+      )
     },
 
     async backChannel(visit, name) {
       requireMethod(visit, 'POST')
       const provider = parts.providers[name]
       if (provider === undefined) throw new Refusal('provider_unknown')
-      const form = await readForm(visit.request)
+      const form = await readForm(visit.request, visit.response)
       const ended = await provider.verifyLogoutToken(new Secret(form.get('logout_token') ?? ''))
       const { issuer, subject, sid, tokenId, expiresAt } = ended
-      const once = await parts.store.put(`logout-token:${new Secret(JSON.stringify([issuer, tokenId])).digest()}`, Buffer.from('1'), { ifVersion: 0, ttlMs: Math.max(60_000, expiresAt + 60_000 - parts.clock.now()) })
-      if (once === undefined) throw new Refusal('logout_token_invalid', { detail: 'it was used before' })
+      // Remembered only once it has taken effect: an issuer repeats a token that an outage here kept from it.
+      const used = `logout-token:${new Secret(JSON.stringify([issuer, tokenId])).digest()}`
+      if ((await parts.store.get(used)) !== undefined) throw new Refusal('logout_token_invalid', { detail: 'it was used before' })
       // Section 2.7: with a sid that session ends, without one all of the subject's.
       if (sid !== undefined) await parts.revocations.revoke({ kind: 'session', issuer, sid })
       else if (subject !== undefined) await parts.revocations.revoke({ kind: 'principal', issuer, subject, notBefore: parts.clock.now() })
-      await parts.audit.record({ event: 'logout', address: visit.address, who: undefined, provider: name, issuer, subject, login: '', cause: 'back-channel' })
+      await parts.store.put(used, Buffer.from('1'), { ifVersion: 0, ttlMs: Math.max(60_000, expiresAt + 60_000 - parts.clock.now()) })
+      await parts.audit.record({
+        event: 'logout',
+        address: visit.address,
+        who: undefined,
+        provider: name,
+        issuer,
+        subject,
+        login: '',
+        cause: 'back-channel',
+      })
       answerJson(visit.response, 200, {}, visit.requestId)
     },
   }

@@ -38,11 +38,26 @@ export function createYouAre({ authenticator, logins, clusters, presentedOf }: Y
     const { principal, proof } = answer.caller
     const { kind, provider, issuer, subject } = principal
     if (proof.kind === 'bearer') {
-      return { kind, provider, issuer, subject, claims: { groups: principal.groups, scope: proof.scopes.join(' ') }, endsAt: new Date(proof.expiresAt).toISOString() }
+      return {
+        kind,
+        provider,
+        issuer,
+        subject,
+        claims: { groups: principal.groups, scope: proof.scopes.join(' ') },
+        endsAt: new Date(proof.expiresAt).toISOString(),
+      }
     }
     const login = await logins.find(proof.loginId)
     if (login === undefined) throw new Refusal('login_ended')
-    return { kind, provider, issuer, subject, claims: login.shown, signedInAt: new Date(login.signedInAt).toISOString(), endsAt: new Date(login.endsAt).toISOString() }
+    return {
+      kind,
+      provider,
+      issuer,
+      subject,
+      claims: login.shown,
+      signedInAt: new Date(login.signedInAt).toISOString(),
+      endsAt: new Date(login.endsAt).toISOString(),
+    }
   }
 
   return {

@@ -23,19 +23,26 @@ export interface Usable {
 /** Upstream tokens of logins, for credential sources. */
 export interface LoginTokens {
   /**
-   * A token that lives a few seconds more at least. Rejects with StoreUnavailable, or with Refusal `login_ended`,
-   * `login_expired`, `refresh_outcome_unknown` or `issuer_unavailable`.
+   * A token that lives a moment more at least. Rejects with StoreUnavailable, or with Refusal `login_ended`,
+   * `login_expired`, `refresh_outcome_unknown`, `issuer_unavailable` or `shutting_down`.
    */
   fresh(loginId: string, which: Which): Promise<Usable>
 }
 
 const MOST_MARGIN_MS = 5 * 60_000
-/** Nothing is handed out that ends within this: it would expire on its way. */
-const LEAST_LIFE_MS = 5_000
+/** Nothing is handed out that ends within this, or a twentieth of its life: it would expire on its way. */
+const MOST_TRAVEL_MS = 5_000
+/** An issuer that cannot be reached is asked once a second for a login, however many requests wait for it. */
+const ISSUER_AGAIN_MS = 1_000
+/** An issuer that gives no such token at refresh would otherwise be asked for it at every request. */
+const FUTILE_AGAIN_MS = 30_000
+
+/** A second one when what another replica got has ended before anybody asked for it. */
+const MOST_ROUNDS = 2
 
 export interface LoginTokensOptions {
-  readonly records: LoginRecords
-  readonly refreshing: Refreshing
+  readonly records: Pick<LoginRecords, 'tokens'>
+  readonly refreshing: Pick<Refreshing, 'beyond'>
   readonly clock: Clock
 }
 
@@ -47,8 +54,13 @@ export function createLoginTokens({ records, refreshing, clock }: LoginTokensOpt
     const key = `${loginId}/${from}`
     const running = flights.get(key)
     if (running !== undefined) return running
-    const flight = refreshing.beyond(loginId, from).finally(() => flights.delete(key))
+    const flight = refreshing.beyond(loginId, from)
+    const over = () => void flights.delete(key)
     flights.set(key, flight)
+    flight.then(over, (error: unknown) => {
+      if (error instanceof Refusal && error.code === 'issuer_unavailable') clock.after(ISSUER_AGAIN_MS, over)
+      else over()
+    })
     return flight
   }
 
@@ -56,29 +68,49 @@ export function createLoginTokens({ records, refreshing, clock }: LoginTokensOpt
     async fresh(loginId, which) {
       const stored = await records.tokens(loginId)
       if (stored === undefined) throw new Refusal('login_ended')
-      const present = usable(stored.value, which, clock.now())
-      if (present !== undefined && clock.now() < present.expiresAt - margin(stored.value, which)) return present
-      const renewal = renew(loginId, stored.version)
+      const { value: tokens, version } = stored
+      const present = usable(tokens, which, clock.now())
+      if (present !== undefined && clock.now() < present.expiresAt - margin(tokens, which)) return present
       if (present !== undefined) {
         // It still serves; whoever asks after its end learns how the renewal went.
-        renewal.catch(() => undefined)
+        renew(loginId, version).catch(() => undefined)
         return present
       }
-      const renewed = await renewal
-      const after = usable(renewed.tokens, which, clock.now())
-      if (after !== undefined) return after
-      throw new Refusal(renewed.state === 'unknown' ? 'refresh_outcome_unknown' : 'login_expired')
+      let spent = { tokens, generation: version }
+      for (let round = 0; round < MOST_ROUNDS && !futile(spent.tokens, which, clock.now()); round++) {
+        const renewed = await renew(loginId, spent.generation)
+        const after = usable(renewed.tokens, which, clock.now())
+        if (after !== undefined) return after
+        if (renewed.state === 'unknown') throw new Refusal('refresh_outcome_unknown')
+        if (renewed.state === 'refused') break
+        spent = renewed
+      }
+      throw new Refusal('login_expired')
     },
   }
 }
 
-function usable(tokens: TokenSet, which: Which, now: number): Usable | undefined {
-  const found = which === 'id-token' ? { token: tokens.idToken, expiresAt: tokens.idExpiresAt } : { token: tokens.accessToken, expiresAt: tokens.accessExpiresAt }
-  if (found.token === undefined || found.expiresAt === undefined || found.expiresAt <= now + LEAST_LIFE_MS) return undefined
-  return { token: found.token, expiresAt: found.expiresAt }
+/** True when the issuer did not give such a token the last time, and that was only a moment ago. */
+function futile(tokens: TokenSet, which: Which, now: number): boolean {
+  return usable(tokens, which, tokens.obtainedAt) === undefined && now < tokens.obtainedAt + FUTILE_AGAIN_MS
+}
+
+function found(tokens: TokenSet, which: Which): Usable | undefined {
+  const [token, expiresAt] = which === 'id-token' ? [tokens.idToken, tokens.idExpiresAt] : [tokens.accessToken, tokens.accessExpiresAt]
+  return token === undefined || expiresAt === undefined ? undefined : { token, expiresAt }
+}
+
+function usable(tokens: TokenSet, which: Which, at: number): Usable | undefined {
+  const token = found(tokens, which)
+  return token === undefined || token.expiresAt - Math.min(MOST_TRAVEL_MS, life(tokens, token) / 20) <= at ? undefined : token
 }
 
 function margin(tokens: TokenSet, which: Which): number {
-  const expiresAt = which === 'id-token' ? (tokens.idExpiresAt ?? 0) : tokens.accessExpiresAt
-  return Math.min(MOST_MARGIN_MS, Math.max(0, expiresAt - tokens.obtainedAt) / 5)
+  const token = found(tokens, which)
+  return token === undefined ? 0 : Math.min(MOST_MARGIN_MS, life(tokens, token) / 5)
+}
+
+/** Of an ID token that the issuer did not renew with the others, what was left of its life. */
+function life(tokens: TokenSet, { expiresAt }: Usable): number {
+  return Math.max(0, expiresAt - tokens.obtainedAt)
 }

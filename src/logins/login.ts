@@ -4,6 +4,7 @@
  * The record and the upstream tokens are kept apart: the record is read often and stays under a kilobyte, the tokens
  * are read only when a credential is made of them. Both are sealed before they reach the store.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type { Principal } from '../principal.ts'
 import type { SignedIn, TokenSet } from '../providers/tokens.ts'
@@ -11,14 +12,15 @@ import { Secret } from '../secret.ts'
 
 /**
  * Where the right to present the refresh token of the present generation stands. It is part of the record, so moving
- * it is a compare-and-set (promise 1).
+ * it is a compare-and-set (promise 1). `since` is when a token was first presented whose fate is not known: providers
+ * that take a used token again do so for a time that is counted from there.
  */
 export type RefreshState =
-  | { readonly state: 'idle' }
+  | { readonly state: 'idle'; readonly since?: number | undefined }
   /** Somebody won the right. After `leaseUntil` waiters stop waiting for them; the right itself never returns. */
-  | { readonly state: 'presenting'; readonly presenter: string; readonly leaseUntil: number }
+  | { readonly state: 'presenting'; readonly presenter: string; readonly leaseUntil: number; readonly since: number }
   /** The presenter died or the issuer's answer was lost: the token may be used up, so it is never presented again. */
-  | { readonly state: 'unknown' }
+  | { readonly state: 'unknown'; readonly presenter?: string | undefined }
   /** The issuer refused it, or never gave one. */
   | { readonly state: 'refused' }
 
@@ -35,11 +37,16 @@ export interface LoginRecord {
 }
 
 const refreshState = z.discriminatedUnion('state', [
-  z.object({ state: z.literal('idle') }),
-  z.object({ state: z.literal('presenting'), presenter: z.string(), leaseUntil: z.number() }),
-  z.object({ state: z.literal('unknown') }),
+  z.object({ state: z.literal('idle'), since: z.number().optional() }),
+  z.object({ state: z.literal('presenting'), presenter: z.string(), leaseUntil: z.number(), since: z.number() }),
+  z.object({ state: z.literal('unknown'), presenter: z.string().optional() }),
   z.object({ state: z.literal('refused') }),
 ])
+
+// A shown claim is mostly a member of the principal once more, and the list of groups is the largest of all: such a
+// claim is written as the letter of that member.
+const SAME = { s: 'subject', g: 'groups', n: 'name', e: 'email', k: 'kubernetesUser' } as const
+const shownForm = z.union([z.tuple([z.string(), z.enum(['s', 'g', 'n', 'e', 'k'])]), z.tuple([z.string(), z.null(), z.unknown()])])
 
 // Short member names: the record is to stay under a kilobyte in the store.
 const recordForm = z.object({
@@ -49,7 +56,7 @@ const recordForm = z.object({
   g: z.array(z.string()),
   n: z.string().optional(),
   e: z.string().optional(),
-  c: z.record(z.string(), z.unknown()),
+  c: z.array(shownForm),
   k: z.string().optional(),
   d: z.string().optional(),
   t: z.number(),
@@ -69,7 +76,8 @@ const tokensForm = z.object({
 
 /** The first record of a login. */
 export function newRecord({ principal, shown, sid, tokens }: SignedIn, now: number, absoluteMs: number): LoginRecord {
-  return { principal, shown, sid, signedInAt: now, endsAt: now + absoluteMs, generation: 1, refresh: tokens.refreshToken === undefined ? { state: 'refused' } : { state: 'idle' } }
+  const refresh: RefreshState = tokens.refreshToken === undefined ? { state: 'refused' } : { state: 'idle' }
+  return { principal, shown, sid, signedInAt: now, endsAt: now + absoluteMs, generation: 1, refresh }
 }
 
 export function encodeRecord(record: LoginRecord): Uint8Array {
@@ -79,11 +87,11 @@ export function encodeRecord(record: LoginRecord): Uint8Array {
     i: principal.issuer,
     s: principal.subject,
     g: [...principal.groups],
-    ...(principal.name === undefined ? {} : { n: principal.name }),
-    ...(principal.email === undefined ? {} : { e: principal.email }),
-    c: shown,
-    ...(principal.kubernetesUser === undefined ? {} : { k: principal.kubernetesUser }),
-    ...(sid === undefined ? {} : { d: sid }),
+    n: principal.name,
+    e: principal.email,
+    c: Object.entries(shown).map(([claim, value]) => encodeShown(principal, claim, value)),
+    k: principal.kubernetesUser,
+    d: sid,
     t: signedInAt,
     x: endsAt,
     r: generation,
@@ -95,17 +103,29 @@ export function encodeRecord(record: LoginRecord): Uint8Array {
 /** Throws when the bytes are not a record: they were sealed by us, so that is a fault, not bad input. */
 export function decodeRecord(bytes: Uint8Array): LoginRecord {
   const form = recordForm.parse(JSON.parse(Buffer.from(bytes).toString('utf8')))
-  const principal: Principal = {
+  // Frozen, because every request of the login is answered from the one object.
+  const principal: Principal = Object.freeze({
     kind: 'person',
     provider: form.p,
     issuer: form.i,
     subject: form.s,
-    groups: form.g,
+    groups: Object.freeze(form.g),
     ...(form.n === undefined ? {} : { name: form.n }),
     ...(form.e === undefined ? {} : { email: form.e }),
     ...(form.k === undefined ? {} : { kubernetesUser: form.k }),
+  })
+  const shown = Object.freeze(
+    Object.fromEntries(form.c.map(([claim, same, value]) => [claim, same === null ? value : principal[SAME[same]]])),
+  )
+  return { principal, shown, sid: form.d, signedInAt: form.t, endsAt: form.x, generation: form.r, refresh: form.f }
+}
+
+function encodeShown(principal: Principal, claim: string, value: unknown): z.input<typeof shownForm> {
+  for (const letter of ['s', 'g', 'n', 'e', 'k'] as const) {
+    const member = principal[SAME[letter]]
+    if (member !== undefined && isDeepStrictEqual(member, value)) return [claim, letter]
   }
-  return { principal, shown: form.c, sid: form.d, signedInAt: form.t, endsAt: form.x, generation: form.r, refresh: form.f }
+  return [claim, null, value]
 }
 
 export function encodeTokens(tokens: TokenSet): Uint8Array {

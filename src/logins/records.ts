@@ -24,7 +24,7 @@ export interface LoginRecords {
   /** Compare-and-set of the record; true when it was written. */
   replace(loginId: string, record: LoginRecord, ifVersion: number): Promise<boolean>
   replaceTokens(loginId: string, tokens: TokenSet, ifVersion: number, endsAt: number): Promise<boolean>
-  /** Lengthens an idle login; false when it is gone. */
+  /** Lengthens an idle login; false when it is gone. One half without the other is of no use and counts as gone. */
   touch(loginId: string, endsAt: number): Promise<boolean>
   remove(loginId: string): Promise<void>
   /** Logins alive on all replicas together. */
@@ -71,7 +71,8 @@ export function createLoginRecords({ store, sealed, idleMs, now, log }: Options)
     },
     async touch(loginId, endsAt) {
       const ttlMs = life(endsAt)
-      const [alive] = await Promise.all([sealed.touch('login', loginId, ttlMs), sealed.touch('tokens', loginId, ttlMs)])
+      const halves = await Promise.all([sealed.touch('login', loginId, ttlMs), sealed.touch('tokens', loginId, ttlMs)])
+      const alive = halves.every(Boolean)
       if (alive) await store.enrol(ACTIVE, loginId, ttlMs)
       return alive
     },

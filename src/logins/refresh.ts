@@ -12,29 +12,20 @@
  *
  * Presenting twice would make issuers with reuse detection (Keycloak `revokeRefreshToken`) kill the whole family of
  * tokens. Providers that document that a used token is taken again (`reusable`, `grace`) go from presenting to
- * presenting instead of to unknown. A lease only says when waiters stop waiting; it is not a lock.
+ * presenting instead of to unknown; a grace counts from the first presentation. A lease only says when waiters stop
+ * waiting; it is not a lock.
  */
-import { randomUUID } from 'node:crypto'
-import type { AuditSink } from '../audit/audit-sink.ts'
-import { type Clock, pause } from '../clock.ts'
-import type { ProviderConfig } from '../config/provider.ts'
+import { pause } from '../clock.ts'
 import { Refusal } from '../errors.ts'
-import type { Redeem, RefreshOutcome, TokenSet } from '../providers/tokens.ts'
+import type { TokenSet } from '../providers/tokens.ts'
+import { StoreUnavailable } from '../store/store.ts'
 import type { LoginRecord, RefreshState } from './login.ts'
-import type { LoginRecords, Versioned } from './records.ts'
+import { createOwedWrites } from './owed-writes.ts'
+import { createPresent, mayPresentAgain, type PresentationOptions, type ReadLogin, type RefreshingProvider } from './presentation.ts'
+import type { Versioned } from './records.ts'
 
-/** What refreshing needs to know of a provider. */
-export interface RefreshingProvider {
-  readonly config: Pick<ProviderConfig, 'name' | 'refreshTokens'>
-  readonly redeem: Redeem
-}
-
-export interface RefreshOptions {
-  readonly records: LoginRecords
+export interface RefreshOptions extends Omit<PresentationOptions, 'owed' | 'leaseMs'> {
   readonly providers: Readonly<Record<string, RefreshingProvider>>
-  readonly audit: AuditSink
-  readonly clock: Clock
-  readonly observe: (provider: string, result: RefreshOutcome['result']) => void
   /** How long waiters wait for a presenter; longer than any call to a token endpoint takes. */
   readonly leaseMs?: number
 }
@@ -42,148 +33,128 @@ export interface RefreshOptions {
 /** What the login has after trying: tokens of a generation, and whether they can ever be renewed. */
 export interface Refreshed {
   readonly tokens: TokenSet
+  readonly generation: number
   readonly state: RefreshState['state']
 }
-
-const LEASE_MS = 45_000
-const STORE_AGAIN_FOR_MS = 10 * 60_000
-const STORE_AGAIN_EVERY_MS = 500
 
 export interface Refreshing {
   /**
    * Renews the tokens of generation `from` unless somebody already has. Resolves to the newest tokens there are, with
-   * the state they are in. Rejects with StoreUnavailable, or with Refusal `issuer_unavailable` or `login_ended`.
+   * the state they are in. Rejects with StoreUnavailable, or with Refusal `issuer_unavailable`, `login_ended` or
+   * `shutting_down`.
    */
   beyond(loginId: string, from: number): Promise<Refreshed>
+  /** Begins no further presentation and resolves when those under way have ended and are stored. */
+  close(): Promise<void>
+}
+
+const LEASE_MS = 15_000
+/**
+ * Nobody is declared dead at first sight: clocks of replicas differ, and a presenter that could not reach the store
+ * needs a moment to say what it knows.
+ */
+const LEAST_WATCH_MS = 1_000
+/** A lost wake costs this much. */
+const READ_AGAIN_MS = 1_000
+
+interface Seen extends ReadLogin {
+  /** Since when this caller has seen this version of the record. */
+  readonly since: number
 }
 
 export function createRefreshing(options: RefreshOptions): Refreshing {
-  const { records, clock } = options
-  const leaseMs = options.leaseMs ?? LEASE_MS
-  // Rights whose compare-and-set was sent but not answered: won or not, we know that we have not presented under them.
-  const unanswered = new Set<string>()
+  const { records, clock, providers, leaseMs = LEASE_MS } = options
+  const owed = createOwedWrites(clock)
+  const presentNow = createPresent({ ...options, owed, leaseMs })
+  const presentations = new Set<Promise<void>>()
+  let closing = false
+
+  const read = async (loginId: string, before: Seen | undefined): Promise<Seen> => {
+    if (owed.has(loginId)) throw new StoreUnavailable('how the latest refresh ended could not be stored yet')
+    // In this order: tokens may be newer than the record says, never older.
+    const record = await records.record(loginId)
+    const tokens = await records.tokens(loginId)
+    if (record === undefined || tokens === undefined) throw new Refusal('login_ended')
+    return { loginId, record, tokens, since: before?.record.version === record.version ? before.since : clock.now() }
+  }
 
   const beyond = async (loginId: string, from: number): Promise<Refreshed> => {
-    for (;;) {
-      const record = await records.record(loginId)
-      const tokens = await records.tokens(loginId)
-      if (record === undefined || tokens === undefined) throw new Refusal('login_ended')
+    for (let seen = await read(loginId, undefined); ; seen = await read(loginId, seen)) {
+      const { record, tokens } = seen
       if (tokens.version > record.value.generation) {
-        await settle(loginId, record, tokens.version)
+        await settle(seen)
       } else if (record.value.generation > from) {
-        return { tokens: tokens.value, state: record.value.refresh.state }
+        return refreshed(seen, record.value.refresh.state)
       } else {
-        const ended = await step(loginId, record, tokens)
+        const ended = await step(seen)
         if (ended !== undefined) return ended
       }
     }
   }
 
   /** New tokens are stored but the record does not say so: their writer died in between. Anybody may move it on. */
-  const settle = (loginId: string, { value, version }: Versioned<LoginRecord>, generation: number) =>
-    records.replace(loginId, { ...value, generation, refresh: { state: 'idle' } }, version)
+  const settle = ({ loginId, record, tokens }: Seen) => move(loginId, record, { generation: tokens.version, refresh: { state: 'idle' } })
 
-  /** One move of the state machine; undefined means: read again. */
-  const step = async (loginId: string, record: Versioned<LoginRecord>, tokens: Versioned<TokenSet>): Promise<Refreshed | undefined> => {
-    const { refresh } = record.value
-    switch (refresh.state) {
-      case 'refused':
-      case 'unknown':
-        return { tokens: tokens.value, state: refresh.state }
-      case 'idle':
-        return present(loginId, record, tokens)
-      case 'presenting':
-        if (unanswered.has(refresh.presenter)) return present(loginId, record, tokens)
-        if (clock.now() < refresh.leaseUntil) {
-          await changed(loginId, record.version, refresh.leaseUntil)
-          return undefined
-        }
-        if (mayPresentAgain(record.value)) return present(loginId, record, tokens)
-        await records.replace(loginId, { ...record.value, refresh: { state: 'unknown' } }, record.version)
-        return undefined
-    }
-  }
-
-  const present = async (loginId: string, record: Versioned<LoginRecord>, tokens: Versioned<TokenSet>): Promise<Refreshed | undefined> => {
-    const provider = options.providers[record.value.principal.provider]
-    const { refreshToken } = tokens.value
-    if (provider === undefined || refreshToken === undefined) return { tokens: tokens.value, state: 'refused' }
-    const presenter = randomUUID()
-    const presenting: LoginRecord = { ...record.value, refresh: { state: 'presenting', presenter, leaseUntil: clock.now() + leaseMs } }
-    unanswered.add(presenter)
-    const won = await records.replace(loginId, presenting, record.version)
-    unanswered.delete(presenter)
-    if (!won) return undefined
-    const outcome = await provider.redeem(refreshToken, record.value.principal.subject)
-    options.observe(provider.config.name, outcome.result)
-    options.audit.note({ event: 'refresh', provider: provider.config.name, login: loginId, result: outcome.result })
-    await conclude(loginId, { value: presenting, version: record.version + 1 }, tokens, outcome)
-    if (outcome.result === 'not-sent') throw new Refusal('issuer_unavailable')
+  /** Losing a race is no fault here: whoever won it moved the record on. */
+  const move = async (loginId: string, { value, version }: Versioned<LoginRecord>, change: Partial<LoginRecord>): Promise<undefined> => {
+    await records.replace(loginId, { ...value, ...change }, version)
     return undefined
   }
 
-  const conclude = async (loginId: string, { value, version }: Versioned<LoginRecord>, tokens: Versioned<TokenSet>, outcome: RefreshOutcome) => {
-    const say = (refresh: RefreshState) => records.replace(loginId, { ...value, refresh }, version)
-    switch (outcome.result) {
-      case 'renewed': {
-        await stored(() => records.replaceTokens(loginId, outcome.tokens, tokens.version, value.endsAt))
-        const fresh = outcome.signedIn && { principal: outcome.signedIn.principal, shown: outcome.signedIn.shown }
-        await records.replace(loginId, { ...value, ...fresh, generation: tokens.version + 1, refresh: { state: 'idle' } }, version)
-        break
-      }
+  /** One move of the state machine; undefined means: read again. */
+  const step = async (seen: Seen): Promise<Refreshed | undefined> => {
+    const { loginId, record } = seen
+    const { refresh, principal } = record.value
+    const provider = providers[principal.provider]
+    switch (refresh.state) {
       case 'refused':
-        await say({ state: 'refused' })
-        break
-      case 'not-sent':
-        await say({ state: 'idle' })
-        break
       case 'unknown':
-        // A provider that takes the token again is asked again by the next caller; the lease has served its purpose.
-        await say(mayPresentAgain(value) ? { state: 'idle' } : { state: 'unknown' })
-        if (mayPresentAgain(value)) throw new Refusal('issuer_unavailable')
-    }
-    await records.wake(loginId).catch(() => undefined)
-  }
-
-  /**
-   * Tokens that replace a used-up one exist only here until they are stored. A store that is away is tried on in the
-   * background, so that its outage costs a 503 and not the login; the caller does not wait for that.
-   */
-  const stored = async (write: () => Promise<unknown>): Promise<void> => {
-    try {
-      await write()
-    } catch (error) {
-      const giveUpAt = clock.now() + STORE_AGAIN_FOR_MS
-      const again = async () => {
-        while (clock.now() < giveUpAt) {
-          await pause(clock, STORE_AGAIN_EVERY_MS)
-          if (await write().then(() => true, () => false)) return
-        }
+        return refreshed(seen, refresh.state)
+      case 'idle':
+        if (refresh.since === undefined || mayPresentAgain(provider, refresh.since, clock.now())) return present(seen, provider)
+        return move(loginId, record, { refresh: { state: 'unknown' } })
+      case 'presenting': {
+        // Bounded by our own watch as well: a clock that was set back must not make anybody wait for an hour.
+        const until = Math.max(seen.since + LEAST_WATCH_MS, Math.min(refresh.leaseUntil, seen.since + leaseMs))
+        if (clock.now() < until) return changed(loginId, record.version, until)
+        if (mayPresentAgain(provider, refresh.since, clock.now())) return present(seen, provider)
+        return move(loginId, record, { refresh: { state: 'unknown', presenter: refresh.presenter } })
       }
-      void again()
-      throw error
     }
   }
 
-  const mayPresentAgain = ({ principal, refresh }: LoginRecord): boolean => {
-    const kind = options.providers[principal.provider]?.config.refreshTokens
-    if (kind === undefined || kind === 'rotating') return false
-    if (kind === 'reusable') return true
-    return refresh.state !== 'presenting' || clock.now() < refresh.leaseUntil - leaseMs + kind.grace
+  const present = async (seen: Seen, provider: RefreshingProvider | undefined): Promise<Refreshed | undefined> => {
+    if (provider === undefined || seen.tokens.value.refreshToken === undefined) return refreshed(seen, 'refused')
+    if (closing) throw new Refusal('shutting_down')
+    const presentation = presentNow(seen, provider)
+    presentations.add(presentation)
+    await presentation.finally(() => presentations.delete(presentation))
+    return undefined
   }
 
-  /** Returns when the record may have changed, at the latest when the lease ends. Subscribes first, then reads. */
-  const changed = async (loginId: string, version: number, leaseUntil: number): Promise<void> => {
+  /** Returns when the record may have changed, at the latest at `until`. Subscribes first, then reads. */
+  const changed = async (loginId: string, version: number, until: number): Promise<undefined> => {
     const woken = new AbortController()
     const unlisten = records.listen(loginId, () => woken.abort())
     try {
       const now = await records.record(loginId)
       if (now?.version !== version) return
-      await pause(clock, Math.max(1, Math.min(leaseUntil - clock.now(), 1_000)), woken.signal)
+      await pause(clock, Math.max(1, Math.min(until - clock.now(), READ_AGAIN_MS)), woken.signal)
     } finally {
       unlisten()
     }
   }
 
-  return { beyond }
+  return {
+    beyond,
+    async close() {
+      closing = true
+      await Promise.allSettled(presentations)
+      await owed.close()
+    },
+  }
+}
+
+function refreshed({ tokens }: Seen, state: RefreshState['state']): Refreshed {
+  return { tokens: tokens.value, generation: tokens.version, state }
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { AuditEvent, AuditEventName } from '../../src/audit/audit-event.ts'
-import type { LineTarget } from '../../src/audit/json-lines.ts'
+import type { LineTarget } from '../../src/audit/line-target.ts'
 import { composeGateway, type RunningGateway } from '../../src/compose.ts'
 import { checkConfig } from '../../src/config/config.ts'
 import { freePort } from '../../src/dev/free-port.ts'
@@ -18,7 +18,7 @@ export interface StageOptions {
   /** How many replicas; the first is at `origin`. */
   readonly replicas?: number
   /** Changes the configuration before it is checked. */
-  readonly configure?: (config: ConfigDraft, world: World) => void
+  readonly configure?: (config: ConfigDraft, world: World) => void | Promise<void>
   /** Replaces where a replica's audit lines go. */
   readonly auditTarget?: LineTarget
 }
@@ -99,7 +99,7 @@ export async function setStage(t: TestContext, start: StartWorld, options: Stage
   const addReplica = async () => {
     const http = replicas.length === 0 ? port : await freePort(0)
     const config = await draft(http)
-    options.configure?.(config, world)
+    await options.configure?.(config, world)
     const replica = await composeGateway(checkConfig(config), { log: createLog((line) => void logged.push(line)), state: await world.state(), auditTarget: options.auditTarget ?? memoryTarget })
     replicas.push(replica)
     origins.push(`http://localhost:${http}`)

@@ -61,7 +61,7 @@ suite('the packed tarball', () => {
       await until(async () => (await fetch(`http://127.0.0.1:${operations}/ready`)).status === 200)
       const answer = await fetch(`http://localhost:${http}/clusters/prod/api/v1/pods`)
       assert.equal(answer.status, 401)
-      assert.equal((await answer.json()).kind, 'Status')
+      assert.equal(((await answer.json()) as { kind: string }).kind, 'Status')
     } finally {
       gateway.kill('SIGTERM')
       await gone

@@ -49,7 +49,9 @@ export function startCascade(store: ObjectStore): () => void {
     if (finalizers.includes('orphan')) {
       for (const { type: kind, object } of dependents(uid)) {
         const freed = clone(object)
-        freed.metadata.ownerReferences = asArray(object.metadata.ownerReferences).filter((entry) => at(entry, 'uid') !== uid)
+        const others = asArray(object.metadata.ownerReferences).filter((entry) => at(entry, 'uid') !== uid)
+        if (others.length > 0) freed.metadata.ownerReferences = others
+        else delete freed.metadata.ownerReferences
         store.put(kind, freed)
       }
       done.push('orphan')

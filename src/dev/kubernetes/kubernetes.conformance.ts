@@ -7,6 +7,7 @@ import { identity } from './conformance/identity.ts'
 import { listing } from './conformance/listing.ts'
 import { patching } from './conformance/patching.ts'
 import { refusals } from './conformance/refusals.ts'
+import { validating } from './conformance/validating.ts'
 import { watching } from './conformance/watching.ts'
 import { writing } from './conformance/writing.ts'
 
@@ -30,6 +31,7 @@ export function kubernetesConformance(name: string, start: () => Promise<Conform
     refusals(current)
     identity(current)
     access(current)
+    validating(current)
     writing(current)
     patching(current)
     applying(current)

@@ -1,4 +1,4 @@
-import { isTrue } from './request-info.ts'
+import { isTrue } from '../../kubernetes/request-info.ts'
 import { type Cause, invalid } from './status-error.ts'
 import { fixed, unsupported } from './validation-causes.ts'
 

@@ -37,6 +37,7 @@ function nameCauses(type: ResourceType, name: string): Cause[] {
   }
   if (type.names === 'label') {
     if (name.length > 63) return [wrong(field, name, 'must be no more than 63 bytes')]
+    if (name.includes('.')) return [wrong(field, name, 'must not contain dots')]
     return label.test(name) ? [] : [wrong(field, name, labelHelp)]
   }
   if (name.length > 253) return [wrong(field, name, 'must be no more than 253 bytes')]

@@ -11,6 +11,7 @@ import { apiVersionOf, type ResourceType } from './resource-table.ts'
 import { apply } from './server-side-apply.ts'
 import { badRequest, conflict, invalid, notFound, StatusError, unsupportedPatchType } from './status-error.ts'
 import { strategicMergePatch } from './strategic-merge-patch.ts'
+import { withoutUnknownFields } from './unknown-fields.ts'
 import { updateObject } from './update-object.ts'
 import { wrong } from './validation-causes.ts'
 import type { WriteOptions } from './write-options.ts'
@@ -98,6 +99,7 @@ function patchedObject(type: ResourceType, value: Json, body: Buffer): Kubernete
   try {
     const object = objectOf(type, value, body)
     assertDecodable(object)
+    withoutUnknownFields(object, 'Ignore')
     return object
   } catch (error) {
     if (!(error instanceof StatusError)) throw error
@@ -121,6 +123,7 @@ function applyPatch(
     throw badRequest('invalid object type: /, Kind=')
   }
   const wanted = objectOf(type, patch, body)
+  withoutUnknownFields(wanted, 'Ignore')
   wanted.metadata.name ??= name
   assertNamed(type, wanted, namespace, name)
   if (subresource === 'status') for (const key of Object.keys(wanted)) if (!identity.has(key)) delete wanted[key]

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
+import { isTrue } from '../../kubernetes/request-info.ts'
 import { integerOf } from './list-objects.ts'
 import { asArray, asText, at, type KubernetesObject, nameOf } from './object.ts'
-import { isTrue } from './request-info.ts'
 import { badRequest, invalid } from './status-error.ts'
 import { ended } from './watch-stream.ts'
 

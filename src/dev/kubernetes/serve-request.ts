@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { stringify } from 'yaml'
+import { isTrue, parseRequestInfo, type RequestInfo } from '../../kubernetes/request-info.ts'
 import { type AuditEntry, type AuditTrail, referenceOf } from './audit-trail.ts'
 import { type Authenticate, authenticateRequest } from './authentication.ts'
 import { discoveryDocument, hasGroup, versionDocument } from './discovery.ts'
@@ -14,7 +15,6 @@ import { negotiateOutput, type OutputForm, yamlType } from './media-type.ts'
 import type { JsonObject } from './object.ts'
 import { openapiDocument, openapiIndex } from './openapi.ts'
 import { refusal } from './rbac-authorizer.ts'
-import { isTrue, parseRequestInfo, type RequestInfo } from './request-info.ts'
 import { type Cluster, serveResource } from './serve-resource.ts'
 import { methodNotAllowed, StatusError } from './status-error.ts'
 import type { UserInfo } from './user-info.ts'
@@ -83,9 +83,11 @@ export async function serveRequest(gate: Gate, request: IncomingMessage, respons
   }
 
   try {
-    const url = new URL(request.url ?? '/', 'http://localhost')
-    const path = decodeURIComponent(url.pathname)
-    info = parseRequestInfo(request.method ?? '', path, url.searchParams)
+    // Not through URL, which would resolve dot segments: the API server decides on the path as it was sent.
+    const [target = '', search = ''] = (request.url ?? '').split(/\?(.*)/s)
+    const path = decodeURIComponent(target)
+    const query = new URLSearchParams(search)
+    info = parseRequestInfo(request.method ?? '', path, query)
     const requestor = await authenticateRequest(request.headers, gate.authenticate)
     who.user = requestor
     const wanted = impersonationHeaders(request.rawHeaders)
@@ -96,12 +98,12 @@ export async function serveRequest(gate: Gate, request: IncomingMessage, respons
     annotations['authorization.k8s.io/reason'] = reason
     if (!allowed) throw refusal(user, info)
 
-    const isLong = info.verb === 'watch' || (info.subresource === 'log' && isTrue(url.searchParams.get('follow')))
+    const isLong = info.verb === 'watch' || (info.subresource === 'log' && isTrue(query.get('follow')))
     if (isLong) record('ResponseStarted')
     if (!info.isResourceRequest) serveOther(request, response, path)
     else if (!hasGroup(info.apiGroup)) writeText(response, 404, '404 page not found\n')
     else {
-      const answer = await serveResource(gate, { request, response, info, query: url.searchParams, user })
+      const answer = await serveResource(gate, { request, response, info, query, user })
       if (answer !== undefined) write(response, answer.code, answer.body, answer.form)
     }
   } catch (error) {

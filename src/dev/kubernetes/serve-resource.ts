@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { RequestInfo } from '../../kubernetes/request-info.ts'
 import { isReview, review } from './access-reviews.ts'
 import { createObject } from './create-object.ts'
 import { deletedStatus, deleteObject, deleteOptions } from './delete-object.ts'
@@ -13,9 +14,9 @@ import { type PodLogs, streamLog } from './pod-logs.ts'
 import { type RbacAuthorizer, refusal } from './rbac-authorizer.ts'
 import { refuseEscalation } from './rbac-escalation.ts'
 import { decode, readBody } from './request-body.ts'
-import type { RequestInfo } from './request-info.ts'
 import { findResource, type ResourceType } from './resource-table.ts'
 import { badRequest, methodNotAllowed, noSuchResource, notFound, StatusError } from './status-error.ts'
+import { withoutUnknownFields } from './unknown-fields.ts'
 import { updateObject } from './update-object.ts'
 import type { UserInfo } from './user-info.ts'
 import { streamWatch } from './watch-stream.ts'
@@ -108,6 +109,7 @@ async function onObject(cluster: Cluster, call: ResourceRequest, type: ResourceT
       const encoding = negotiateInput(request.headers['content-type'])
       const sent = decodeObject(type, await readBody(request), encoding)
       const options = writeOptions(query, agent, 'CreateOptions')
+      warn(call.response, withoutUnknownFields(sent, options.validation))
       if (isReview(type.kind)) return { code: 201, object: review(authorizer, user, sent) }
       return { code: 201, object: createObject(store, type, namespace, sent, options, check) }
     }
@@ -115,6 +117,7 @@ async function onObject(cluster: Cluster, call: ResourceRequest, type: ResourceT
       const encoding = negotiateInput(request.headers['content-type'])
       const sent = decodeObject(type, await readBody(request), encoding)
       const options = writeOptions(query, agent, 'UpdateOptions')
+      warn(call.response, withoutUnknownFields(sent, options.validation))
       assertNamed(type, sent, namespace, info.name)
       const current = existing(store, type, info)
       const { manager, dryRun } = options
@@ -146,6 +149,17 @@ async function onObject(cluster: Cluster, call: ResourceRequest, type: ResourceT
       return { code: 200, object: list as KubernetesObject }
     }
   }
+}
+
+/** Says in the answer what was not done as sent (RFC 7234 warn-code 299, as the API server uses it). */
+function warn(response: ServerResponse, warnings: readonly string[]): void {
+  // A header holds no control or non-Latin characters, and these texts repeat what the client sent.
+  const plain = warnings.map((warning) => JSON.stringify(warning).replace(/[^\x20-\x7e]/g, '?'))
+  if (plain.length > 0)
+    response.setHeader(
+      'Warning',
+      plain.map((warning) => `299 - ${warning}`),
+    )
 }
 
 async function deleteBody(request: IncomingMessage): Promise<Json | undefined> {

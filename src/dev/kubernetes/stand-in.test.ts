@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { test } from 'node:test'
 import { Api, configMaps, versionOf } from './conformance/api-client.ts'
 import { assertStatus } from './conformance/refusals.ts'
@@ -125,6 +126,36 @@ test('a deleted namespace goes with all that is in it, and an object with its ow
     assert.deepEqual((await api.get('/api/v1/namespaces/team-a/pods')).json.items, [])
   }))
 
+test('a foreground deletion waits for what is owned, and orphans are let go', () =>
+  withStandIn(async (api) => {
+    const own = async (policy: string): Promise<void> => {
+      const owner = await api.configMap('team-a', `owner-${policy.toLowerCase()}`)
+      const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'o', uid: asText(at(owner, 'metadata', 'uid')) }]
+      const finalizers = policy === 'Foreground' ? ['example.com/hold'] : []
+      await api.post(configMaps('team-a'), { metadata: { name: `owned-${policy.toLowerCase()}`, ownerReferences, finalizers } })
+      const deleted = await api.ask('DELETE', `${configMaps('team-a', `owner-${policy.toLowerCase()}`)}?propagationPolicy=${policy}`)
+      assert.equal(deleted.json.kind, 'ConfigMap', 'it is not gone yet')
+    }
+    await own('Orphan')
+    await api.until(
+      () => api.get(configMaps('team-a', 'owner-orphan')),
+      ({ status }) => status === 404,
+    )
+    assert.equal(at((await api.get(configMaps('team-a', 'owned-orphan'))).json, 'metadata', 'ownerReferences'), undefined)
+    await own('Foreground')
+    const held = configMaps('team-a', 'owned-foreground')
+    await api.until(
+      () => api.get(held),
+      ({ json }) => at(json, 'metadata', 'deletionTimestamp') !== undefined,
+    )
+    assert.equal((await api.get(configMaps('team-a', 'owner-foreground'))).status, 200)
+    await api.patch(held, 'application/merge-patch+json', { metadata: { finalizers: null } })
+    await api.until(
+      () => api.get(configMaps('team-a', 'owner-foreground')),
+      ({ status }) => status === 404,
+    )
+  }))
+
 test('a page from before the remembered past is 410', () =>
   withStandIn(async (api) => {
     for (const name of ['a', 'b']) await api.configMap('default', name)
@@ -163,6 +194,39 @@ test('a protobuf body is read as kubectl writes it, and refused where it is not 
     const cut = envelope('v1', 'ConfigMap', Buffer.from([0x0a, 0x7f])).toString('latin1')
     assert.equal((await api.post(configMaps('default'), cut, { contentType })).status, 400)
     assert.equal((await api.post(configMaps('default'), '{}', { contentType })).status, 400)
+  }))
+
+/** Sends a path that no URL class has touched. */
+function raw(url: string, path: string, token: string): Promise<string> {
+  const { hostname, port } = new URL(url)
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: hostname, port: Number(port) })
+    let text = ''
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8')
+    })
+    socket.on('end', () => resolve(text))
+    socket.on('error', reject)
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`)
+  })
+}
+
+test('a path is taken as it was sent: dot segments lead nowhere', () =>
+  withStandIn(async (_, target) => {
+    const token = await target.userToken('dev:alice', ['dev:team-a'])
+    // The namespace is `team-a` and the resource `..`, for the decision as for the answer.
+    for (const path of ['/api/v1/namespaces/team-a/../team-b/pods', '/api/v1/namespaces/team-a/%2e%2e/team-b/pods']) {
+      const reply = await raw(target.url, path, token)
+      assert.match(reply, /^HTTP\/1.1 403 /)
+      assert.match(reply, /cannot get resource \\"..\/pods\\" in API group \\"\\" in the namespace \\"team-a\\"/)
+    }
+  }))
+
+test('a warning that quotes what was sent is a header all the same', () =>
+  withStandIn(async (api) => {
+    const { status, headers } = await api.post(configMaps('default'), { metadata: { name: 'x' }, 'ein\u0000h\u{1f984}rn': 1 })
+    assert.equal(status, 201)
+    assert.match(String(headers.warning), /^299 - "unknown field/)
   }))
 
 test('closing ends what is open', async () => {

@@ -1,10 +1,10 @@
-import type { Browser } from 'playwright-core';
-import { locate } from './locate.ts';
+import type { Browser } from 'playwright-core'
+import { locate } from './locate.ts'
 
 /** What a browser is started with besides the flags that keep it quiet. */
 export interface ChromiumOptions {
   /** More flags, such as `--host-resolver-rules=MAP *.lab.example 127.0.0.1`. */
-  readonly args?: readonly string[];
+  readonly args?: readonly string[]
 }
 
 /**
@@ -13,8 +13,8 @@ export interface ChromiumOptions {
  * no Chromium.
  */
 export async function launchChromium(options: ChromiumOptions = {}): Promise<Browser> {
-  const executablePath = await locate('chromium');
-  const { chromium } = await import('playwright-core');
+  const executablePath = await locate('chromium')
+  const { chromium } = await import('playwright-core')
   return chromium.launch({
     executablePath,
     headless: true,
@@ -30,5 +30,5 @@ export async function launchChromium(options: ChromiumOptions = {}): Promise<Bro
       '--disable-sync',
       ...(options.args ?? []),
     ],
-  });
+  })
 }

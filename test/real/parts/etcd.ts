@@ -1,25 +1,25 @@
-import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
-import { ask } from './ask.ts';
-import { locate } from './locate.ts';
-import { startChild, temporaryFolder, withFreePorts } from './process.ts';
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { ask } from './ask.ts'
+import { locate } from './locate.ts'
+import { startChild, temporaryFolder, withFreePorts } from './process.ts'
 
 /** An etcd server on loopback, without TLS, for one API server. */
 export interface Etcd {
   /** `http://127.0.0.1:<port>` */
-  readonly url: string;
+  readonly url: string
   /** Ends it and removes its data. */
-  stop(): Promise<void>;
+  stop(): Promise<void>
 }
 
 /** Starts etcd and resolves when it is healthy. Throws an Error with its output when it does not start. */
 export async function startEtcd(): Promise<Etcd> {
-  const program = await locate('etcd');
+  const program = await locate('etcd')
   return withFreePorts(2, async ([client = 0, peer = 0]) => {
-    const data = await temporaryFolder('etcd');
-    const url = `http://127.0.0.1:${client}`;
-    const name = randomUUID();
-    const peerUrl = `http://127.0.0.1:${peer}`;
+    const data = await temporaryFolder('etcd')
+    const url = `http://127.0.0.1:${client}`
+    const name = randomUUID()
+    const peerUrl = `http://127.0.0.1:${peer}`
     try {
       const child = await startChild({
         name: 'etcd',
@@ -37,21 +37,21 @@ export async function startEtcd(): Promise<Etcd> {
           '--log-level=warn',
         ],
         ready: async () => {
-          const members = await ask(`${url}/v3/cluster/member/list`, { body: {} });
-          return members.body.includes(name) && (await ask(`${url}/health`)).body.includes('"true"');
+          const members = await ask(`${url}/v3/cluster/member/list`, { body: {} })
+          return members.body.includes(name) && (await ask(`${url}/health`)).body.includes('"true"')
         },
         readyWithin: 30_000,
-      });
+      })
       return {
         url,
         async stop() {
-          await child.stop();
-          await data.remove();
+          await child.stop()
+          await data.remove()
         },
-      };
+      }
     } catch (error) {
-      await data.remove();
-      throw error;
+      await data.remove()
+      throw error
     }
-  });
+  })
 }

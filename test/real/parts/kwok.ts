@@ -1,31 +1,31 @@
-import { appendFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { ask } from './ask.ts';
-import { makeLoopbackCertificate } from './certificates.ts';
-import type { Kubernetes } from './kube-apiserver.ts';
-import { locate } from './locate.ts';
-import { type Child, startChild, temporaryFolder, withFreePorts } from './process.ts';
+import { appendFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ask } from './ask.ts'
+import { makeLoopbackCertificate } from './certificates.ts'
+import type { Kubernetes } from './kube-apiserver.ts'
+import { locate } from './locate.ts'
+import { type Child, startChild, temporaryFolder, withFreePorts } from './process.ts'
 
 /** A node that runs nothing, on which pods go Running, and whose streams through the API server are real. */
 export interface Kwok {
-  readonly nodeName: string;
+  readonly nodeName: string
   /** The file that every container of every pod has as its log, in the format of container runtimes. */
-  readonly logPath: string;
+  readonly logPath: string
   /** Appends lines to that log, each with the time now; `kubectl logs -f` and `attach` show them at once. */
-  writeLog(...lines: readonly string[]): Promise<void>;
+  writeLog(...lines: readonly string[]): Promise<void>
   /**
    * The folder in which `kubectl exec` runs its command, on this machine and as this user. kwok does not tell the command
    * that its input ended, and reports every failure as exit code 1.
    */
-  readonly workFolder: string;
+  readonly workFolder: string
   /** Ends the node's process and removes its files; pods and the node stay in the API server. */
-  stop(): Promise<void>;
+  stop(): Promise<void>
 }
 
 export interface KwokOptions {
   /** The port of 127.0.0.1 that `kubectl port-forward` reaches, whatever port of the pod it names. */
-  readonly portForwardTo?: number;
+  readonly portForwardTo?: number
 }
 
 /**
@@ -33,21 +33,21 @@ export interface KwokOptions {
  * node is put there by an admission policy: there is no scheduler. Throws an Error with kwok's output otherwise.
  */
 export async function startKwok(kubernetes: Kubernetes, options: KwokOptions = {}): Promise<Kwok> {
-  const program = await locate('kwok');
-  const folder = await temporaryFolder('kwok');
-  const at = (name: string): string => join(folder.path, name);
-  const nodeName = 'node';
-  let child: Child | undefined;
+  const program = await locate('kwok')
+  const folder = await temporaryFolder('kwok')
+  const at = (name: string): string => join(folder.path, name)
+  const nodeName = 'node'
+  let child: Child | undefined
   const stop = async (): Promise<void> => {
-    await child?.stop();
-    await folder.remove();
-  };
+    await child?.stop()
+    await folder.remove()
+  }
   try {
-    const pair = await makeLoopbackCertificate('kwok');
-    await writeFile(at('cert.pem'), pair.certPem);
-    await writeFile(at('key.pem'), pair.keyPem, { mode: 0o600 });
-    await writeFile(at('pod.log'), '');
-    await writeFile(at('kwok.yaml'), describe(at('pod.log'), folder.path, options).join('\n---\n'));
+    const pair = await makeLoopbackCertificate('kwok')
+    await writeFile(at('cert.pem'), pair.certPem)
+    await writeFile(at('key.pem'), pair.keyPem, { mode: 0o600 })
+    await writeFile(at('pod.log'), '')
+    await writeFile(at('kwok.yaml'), describe(at('pod.log'), folder.path, options).join('\n---\n'))
     child = await withFreePorts(1, ([port = 0]) =>
       startChild({
         name: 'kwok',
@@ -66,34 +66,34 @@ export async function startKwok(kubernetes: Kubernetes, options: KwokOptions = {
         ready: async () => (await ask(`https://127.0.0.1:${port}/healthz`, { caPem: pair.caPem })).status === 200,
         readyWithin: 30_000,
       }),
-    );
-    const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName } };
-    await create(kubernetes, '/api/v1/nodes', node);
+    )
+    const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName } }
+    await create(kubernetes, '/api/v1/nodes', node)
     for (const [kind, body] of Object.entries(placement(nodeName))) {
-      await create(kubernetes, `/apis/admissionregistration.k8s.io/v1/${kind}`, body);
+      await create(kubernetes, `/apis/admissionregistration.k8s.io/v1/${kind}`, body)
     }
     await until('the node is Ready', async () => {
-      const { body } = await kubernetes.ask(`/api/v1/nodes/${nodeName}`);
-      return /"type":"Ready","status":"True"/.test(body);
-    });
+      const { body } = await kubernetes.ask(`/api/v1/nodes/${nodeName}`)
+      return /"type":"Ready","status":"True"/.test(body)
+    })
     await until('pods are put on the node', async () => {
-      const { body } = await kubernetes.ask('/api/v1/namespaces/default/pods?dryRun=All', { body: probe });
-      return body.includes(`"nodeName":"${nodeName}"`);
-    });
+      const { body } = await kubernetes.ask('/api/v1/namespaces/default/pods?dryRun=All', { body: probe })
+      return body.includes(`"nodeName":"${nodeName}"`)
+    })
     return {
       nodeName,
       logPath: at('pod.log'),
       workFolder: folder.path,
       async writeLog(...lines) {
-        const now = new Date().toISOString();
-        await appendFile(at('pod.log'), lines.map((line) => `${now} stdout F ${line}\n`).join(''));
+        const now = new Date().toISOString()
+        await appendFile(at('pod.log'), lines.map((line) => `${now} stdout F ${line}\n`).join(''))
       },
       stop,
-    };
+    }
   } catch (error) {
-    const output = child?.logs() ?? '';
-    await stop();
-    throw output === '' ? error : new Error(`${String(error)}\n${output}`, { cause: error });
+    const output = child?.logs() ?? ''
+    await stop()
+    throw output === '' ? error : new Error(`${String(error)}\n${output}`, { cause: error })
   }
 }
 
@@ -102,27 +102,27 @@ const probe = {
   kind: 'Pod',
   metadata: { name: 'placement-probe' },
   spec: { containers: [{ name: 'main', image: 'none.invalid/none' }] },
-};
+}
 
 function describe(logsFile: string, workDir: string, { portForwardTo }: KwokOptions): string[] {
   const everyPod = (kind: string, spec: object): string =>
-    JSON.stringify({ apiVersion: 'kwok.x-k8s.io/v1alpha1', kind, metadata: { name: 'every-pod' }, spec });
+    JSON.stringify({ apiVersion: 'kwok.x-k8s.io/v1alpha1', kind, metadata: { name: 'every-pod' }, spec })
   const documents = [
     everyPod('ClusterLogs', { logs: [{ logsFile }] }),
     everyPod('ClusterAttach', { attaches: [{ logsFile }] }),
     everyPod('ClusterExec', { execs: [{ local: { workDir } }] }),
-  ];
+  ]
   if (portForwardTo !== undefined) {
-    const target = { address: '127.0.0.1', port: portForwardTo };
-    documents.push(everyPod('ClusterPortForward', { forwards: [{ target }] }));
+    const target = { address: '127.0.0.1', port: portForwardTo }
+    documents.push(everyPod('ClusterPortForward', { forwards: [{ target }] }))
   }
-  return documents;
+  return documents
 }
 
 function placement(nodeName: string): Record<string, object> {
-  const rule = { apiGroups: [''], apiVersions: ['v1'], resources: ['pods'], operations: ['CREATE'] };
-  const apiVersion = 'admissionregistration.k8s.io/v1';
-  const metadata = { name: 'only-node' };
+  const rule = { apiGroups: [''], apiVersions: ['v1'], resources: ['pods'], operations: ['CREATE'] }
+  const apiVersion = 'admissionregistration.k8s.io/v1'
+  const metadata = { name: 'only-node' }
   return {
     mutatingadmissionpolicies: {
       apiVersion,
@@ -147,19 +147,19 @@ function placement(nodeName: string): Record<string, object> {
       metadata,
       spec: { policyName: metadata.name },
     },
-  };
+  }
 }
 
 async function create(kubernetes: Kubernetes, path: string, body: object): Promise<void> {
-  const answer = await kubernetes.ask(path, { body });
+  const answer = await kubernetes.ask(path, { body })
   // What a node before this one left is as good.
-  if (answer.status !== 201 && answer.status !== 409) throw new Error(`${path}: ${answer.status} ${answer.body}`);
+  if (answer.status !== 201 && answer.status !== 409) throw new Error(`${path}: ${answer.status} ${answer.body}`)
 }
 
 async function until(what: string, reached: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 30_000
   while (!(await reached())) {
-    if (Date.now() > deadline) throw new Error(`kwok: after 30 s it is not so that ${what}`);
-    await sleep(50);
+    if (Date.now() > deadline) throw new Error(`kwok: after 30 s it is not so that ${what}`)
+    await sleep(50)
   }
 }

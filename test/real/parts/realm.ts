@@ -1,53 +1,53 @@
 /** A client of a test realm. It has the standard flow, any redirect address, and the password grant for convenience. */
 export interface RealmClient {
-  readonly clientId: string;
+  readonly clientId: string
   /** Its secret; without one it is a public client that must use PKCE. */
-  readonly secret?: string;
+  readonly secret?: string
   /** True for a client that acts for itself (client_credentials) and has no sign-in at all. It needs a secret. */
-  readonly machine?: boolean;
+  readonly machine?: boolean
   /** Audiences that its access tokens carry besides Keycloak's own. */
-  readonly audiences?: readonly string[];
+  readonly audiences?: readonly string[]
   /** Where Keycloak posts logout tokens, which carry the session id. */
-  readonly backchannelLogoutUrl?: string;
+  readonly backchannelLogoutUrl?: string
   /** Whether it may ask for token exchange (RFC 8693, Keycloak's standard version 2). */
-  readonly tokenExchange?: boolean;
+  readonly tokenExchange?: boolean
   /** Claims of fixed value in its ID and access tokens. */
-  readonly claims?: Readonly<Record<string, string>>;
+  readonly claims?: Readonly<Record<string, string>>
 }
 
 /** A person of a test realm; the e-mail address counts as verified. */
 export interface RealmUser {
-  readonly username: string;
-  readonly password: string;
+  readonly username: string
+  readonly password: string
   /** Group names without slashes; they become the claim `groups`. */
-  readonly groups?: readonly string[];
+  readonly groups?: readonly string[]
   /** `<username>@example.com` by default. */
-  readonly email?: string;
+  readonly email?: string
 }
 
 /** What a test realm holds. */
 export interface RealmOptions {
-  readonly name: string;
+  readonly name: string
   /** Whether each refresh token may be presented once only; false by default. */
-  readonly revokeRefreshToken?: boolean;
+  readonly revokeRefreshToken?: boolean
   /** Seconds an access token lives; 300 by default. */
-  readonly accessTokenLifespan?: number;
+  readonly accessTokenLifespan?: number
   /** Seconds a login lives without use; 1800 by default. */
-  readonly ssoSessionIdleTimeout?: number;
-  readonly clients: readonly RealmClient[];
-  readonly users?: readonly RealmUser[];
+  readonly ssoSessionIdleTimeout?: number
+  readonly clients: readonly RealmClient[]
+  readonly users?: readonly RealmUser[]
 }
 
 /** A realm in the form that Keycloak imports; only `realm` is read on this side. */
 export interface RealmImport {
-  readonly realm: string;
-  readonly [key: string]: unknown;
+  readonly realm: string
+  readonly [key: string]: unknown
 }
 
 /** Describes a realm for `startKeycloak`. Its ID and access tokens carry group names, without a path, as `groups`. */
 export function makeRealm(options: RealmOptions): RealmImport {
-  const users = options.users ?? [];
-  const groups = new Set(users.flatMap((user) => user.groups ?? []));
+  const users = options.users ?? []
+  const groups = new Set(users.flatMap((user) => user.groups ?? []))
   return {
     realm: options.name,
     enabled: true,
@@ -69,17 +69,17 @@ export function makeRealm(options: RealmOptions): RealmImport {
       credentials: [{ type: 'password', value: password, temporary: false }],
       groups: memberOf.map((name) => `/${name}`),
     })),
-  };
+  }
 }
 
 function describeClient(client: RealmClient): object {
-  const machine = client.machine ?? false;
-  const attributes: Record<string, string> = { 'post.logout.redirect.uris': '+' };
-  if (client.secret === undefined) attributes['pkce.code.challenge.method'] = 'S256';
-  if (client.tokenExchange === true) attributes['standard.token.exchange.enabled'] = 'true';
+  const machine = client.machine ?? false
+  const attributes: Record<string, string> = { 'post.logout.redirect.uris': '+' }
+  if (client.secret === undefined) attributes['pkce.code.challenge.method'] = 'S256'
+  if (client.tokenExchange === true) attributes['standard.token.exchange.enabled'] = 'true'
   if (client.backchannelLogoutUrl !== undefined) {
-    attributes['backchannel.logout.url'] = client.backchannelLogoutUrl;
-    attributes['backchannel.logout.session.required'] = 'true';
+    attributes['backchannel.logout.url'] = client.backchannelLogoutUrl
+    attributes['backchannel.logout.session.required'] = 'true'
   }
   return {
     clientId: client.clientId,
@@ -106,7 +106,7 @@ function describeClient(client: RealmClient): object {
         }),
       ),
     ],
-  };
+  }
 }
 
 function mapper(name: string, protocolMapper: string, config: Record<string, string>, identity = true): object {
@@ -121,5 +121,5 @@ function mapper(name: string, protocolMapper: string, config: Record<string, str
       'userinfo.token.claim': String(identity),
       ...config,
     },
-  };
+  }
 }

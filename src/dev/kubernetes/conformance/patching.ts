@@ -36,6 +36,22 @@ export function patching(api: () => Api): void {
     await api().drop(namespace)
   })
 
+  test('a patch that makes something else of the object is 422 or 400', async () => {
+    const namespace = await api().namespace()
+    await api().configMap(namespace, 'one')
+    const path = configMaps(namespace, 'one')
+    const patch = (body: Json) => api().patch(path, mergePatchType, body)
+    assertStatus(await patch({ data: { k: 1 } }), 422, 'Invalid', /patch: Invalid value: .*cannot unmarshal number into Go struct field/)
+    assertStatus(await patch({ kind: 'Namespace' }), 422, 'Invalid', /patch: Invalid value: .*unknown conversion/)
+    const uid = await patch({ metadata: { uid: 'x' } })
+    assertStatus(uid, 422, 'Invalid', 'ConfigMap "one" is invalid: metadata.uid: Invalid value: "x": field is immutable')
+    const name = await patch({ metadata: { name: 'two' } })
+    assertStatus(name, 400, 'BadRequest', 'the name of the object (two) does not match the name on the URL (one)')
+    const place = 'the namespace of the provided object does not match the namespace sent on the request'
+    assertStatus(await patch({ metadata: { namespace: 'other' } }), 400, 'BadRequest', place)
+    await api().drop(namespace)
+  })
+
   test('patching what is not there is 404, and from an old version 409', async () => {
     const namespace = await api().namespace()
     const object = await api().configMap(namespace, 'one')

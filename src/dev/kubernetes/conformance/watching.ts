@@ -24,6 +24,10 @@ export function watching(api: () => Api): void {
   })
 
   test('options that contradict each other are 422', async () => {
+    const list = await api().get(`${configMaps('default')}?resourceVersionMatch=Exact`)
+    assertStatus(list, 422, 'Invalid', /resourceVersionMatch is forbidden unless resourceVersion is provided/)
+    const sends = await api().get(`${configMaps('default')}?sendInitialEvents=true`)
+    assertStatus(sends, 422, 'Invalid', /sendInitialEvents is forbidden for list/)
     const path = `${configMaps('default')}?watch=true`
     const initial = await api().get(`${path}&sendInitialEvents=true`)
     assertStatus(initial, 422, 'Invalid', /sendInitialEvents requires setting resourceVersionMatch to NotOlderThan/)

@@ -1,0 +1,113 @@
+/** docs/promises.md: what Mandate promises as it stands, each with the tests that prove it. */
+import { globSync, readFileSync } from 'node:fs'
+import { GENERATED } from './markdown.ts'
+
+export interface PromiseEntry {
+  readonly number: number
+  readonly title: string
+  readonly text: string
+  /** Tests that prove it without naming it; those that say "promise N" are found by themselves. */
+  readonly tests: readonly string[]
+}
+
+export const PROMISES: readonly PromiseEntry[] = [
+  {
+    number: 1,
+    title: 'A rotating refresh token is presented at most once',
+    text: `The right to present the refresh token of generation N is a compare-and-set on the login record, from idle to presenting. Whoever wins it
+presents; every other replica and request subscribes, reads, waits and reads again. A lease of 15 s only tells waiters when to stop
+waiting. When the presenter died or the issuer's answer was lost, the outcome is unknown: the present token serves to its end, and then
+the answer is 401 \`refresh_outcome_unknown\`. A provider whose configuration says \`refreshTokens: reusable\` or \`{ grace: 60s }\` is asked again
+instead. Only a request that certainly never left the process gives the right back.`,
+    tests: ['src/providers/token-endpoint.test.ts', 'src/store/store.test.ts', 'test/real/store.test.ts'],
+  },
+  {
+    number: 2,
+    title: 'Two callers with different proof never share a credential',
+    text: `Credentials are cached, and concurrent acquisitions joined, by a key made of issuer, subject, actor, login id or token digest, and the whole
+target. One acquisition is in flight for a key and replica; across replicas a duplicate is harmless. So a narrow token of a person never
+obtains what their login obtained.`,
+    tests: [],
+  },
+  {
+    number: 3,
+    title: 'An outage is never read as "not signed in" or "allowed"',
+    text: `Absence is reported only when the store said so. A store or an issuer that cannot be asked is 503 with Retry-After, and the cookie stays as
+it is. An issuer that is down when Mandate starts does not keep it from starting.`,
+    tests: ['src/store/store.test.ts', 'src/store/redis.test.ts', 'test/real/store.test.ts', 'src/authenticate/bearer-jwt.test.ts'],
+  },
+  {
+    number: 4,
+    title: 'What was ended ends within 2 s on every replica, open streams included',
+    text: `Logout, back-channel logout and \`mandate revoke\` append to a sequenced log in the store, which every replica reads twice a second; a broadcast
+only makes it read sooner. Each reading is also a heartbeat that the store must accept as a write. A replica without sight of the log for 2 s
+believes no cached login or token and answers 503; after \`streams.blindFor\` (30 s) it closes its streams. For bearers a revocation is a
+not-before of their principal. Streams end at \`streams.maxAge\` in any case. What the issuer or the cluster decides holds from its next
+decision. The configuration is read at start, so a changed rule holds from the restart.`,
+    tests: ['src/store/revocations.test.ts', 'src/store/revocations-blindness.test.ts', 'src/authenticate/verified-tokens.test.ts'],
+  },
+  {
+    number: 5,
+    title: 'No token, cookie, secret or payload in any log, error, trace, metric, argument list or process title',
+    text: `Whatever is secret travels in a \`Secret\`, which prints as \`[secret]\`. Errors of libraries are reduced to a name and a code, because their
+messages can quote what they were given. Details of refusals, causes and labels are fixed words of ours or configured names; an audit event has
+exactly the facts of its catalogue.`,
+    tests: ['src/providers/client-authentication.test.ts', 'src/providers/issuer-http.test.ts', 'src/store/redis.test.ts'],
+  },
+  {
+    number: 6,
+    title: 'The bytes we decide on are the bytes we forward',
+    text: `A path that two parsers could read differently is refused, not normalised; what is forwarded is cut from what was read. Headers towards the
+cluster are built from an allow-list, and the credential's lines come last. Identity headers of the caller never reach a cluster:
+\`Impersonate-*\`, in any spelling, is refused.`,
+    tests: [],
+  },
+  {
+    number: 7,
+    title: 'Every attempt leaves an audit record; no record, no action',
+    text: `Allowed or refused, streams at their start and their end. The record is with the operating system before anything is sent to the cluster; if it
+cannot be written the answer is 503 \`audit_unavailable\`. All records of one turn of the event loop go in one write. What tells of something
+already over follows within 100 ms. Refusals of callers that nobody vouched for are summed beyond ten a second and address.`,
+    tests: [],
+  },
+  {
+    number: 8,
+    title: 'No virtual machine is started twice, orphaned, or destroyed for another',
+    text: `**Nothing in the code touches this yet.** It will hold for hypervisors when Mandate operates them: after an unknown outcome it will wait, list by
+its own id, and only then decide.`,
+    tests: [],
+  },
+  {
+    number: 9,
+    title: 'The signing keys of one issuer failing harm no other issuer',
+    text: `Each provider has connections, metadata and keys of its own. Keys that were good outlive a failed, empty or useless refresh, for a day at
+most. An unknown key causes at most one fetch in 30 s; while fetching fails the answer is 503, not 401.`,
+    tests: ['src/providers/keys.test.ts', 'src/providers/oidc.test.ts'],
+  },
+]
+
+const TESTS = ['src/**/*.test.ts', 'src/**/*.conformance.ts', 'test/**/*.test.ts', 'test/**/*.journey.ts']
+
+/** The tests of a promise: those listed, and those that name it. */
+export function testsOf({ number, tests }: PromiseEntry): string[] {
+  const named = new RegExp(`\\bpromise ${number}\\b`, 'i')
+  const all = globSync(TESTS).map((path) => path.replaceAll('\\', '/'))
+  const found = all.filter((path) => !path.startsWith('test/house/') && named.test(readFileSync(path, 'utf8')))
+  return [...new Set([...tests, ...found])].sort()
+}
+
+/** docs/promises.md */
+export function promisesPage(): string {
+  const sections = PROMISES.map((promise) => {
+    const tests = testsOf(promise).map((path) => `[${path}](../${path})`)
+    return `## ${promise.number}. ${promise.title}\n\n${promise.text}\n${tests.length === 0 ? '' : `\nTests: ${tests.join(', ')}\n`}`
+  })
+  return `# Promises
+
+${GENERATED}
+
+What Mandate promises to whoever builds on it, as it stands now. A promise is more than a feature: a change that breaks one is a fault even
+if every feature works. A test belongs to a promise by saying its name, "promise 4", in a title or comment; the lists here are made from that.
+
+${sections.join('\n')}`
+}

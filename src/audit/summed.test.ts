@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { createFakeClock } from '../clock.fake.ts'
+import { anonymousRefusal, effectOf, memorySink } from './audit-sink.fake.ts'
+import { summed } from './summed.ts'
+
+function stage() {
+  const clock = createFakeClock()
+  const inner = memorySink()
+  const sink = summed(inner, clock)
+  const many = (count: number, address: string, changes: Parameters<typeof anonymousRefusal>[1] = {}) =>
+    Promise.all(Array.from({ length: count }, () => sink.record(anonymousRefusal(address, changes))))
+  const sums = () => inner.noted.map((event) => (event.event === 'refused' ? [event.address, event.code, event.count] : []))
+  return { clock, inner, sink, many, sums }
+}
+
+const WHO = { kind: 'person', provider: 'corp', issuer: 'https://issuer.example', subject: 'alice', proof: 'login:1' } as const
+
+describe('never sums', () => {
+  test('a refusal of somebody who was authenticated', async () => {
+    const { inner, many, clock } = stage()
+    await many(500, '192.0.2.1', { who: WHO })
+    await clock.advance(1_000)
+    assert.equal(inner.recorded.length, 500)
+    assert.deepEqual(inner.noted, [])
+  })
+
+  test('anything but refusals', async () => {
+    const { inner, sink } = stage()
+    for (let i = 0; i < 50; i++) {
+      await sink.record(effectOf('e'))
+      sink.note(effectOf('n'))
+    }
+    assert.deepEqual([inner.recorded.length, inner.noted.length], [50, 50])
+  })
+
+  test('the first ten of an address in a second, and they fail as the log does', async () => {
+    const { inner, sink, many } = stage()
+    inner.failing = 'all'
+    await assert.rejects(sink.record(anonymousRefusal('192.0.2.1')), { code: 'audit_unavailable' })
+    inner.failing = new Set()
+    await many(9, '192.0.2.1')
+    assert.equal(inner.recorded.length, 9)
+  })
+})
+
+describe('sums', () => {
+  test('what goes beyond ten a second, and tells how many when the second is over', async () => {
+    const { inner, many, sums, clock } = stage()
+    await many(1_000, '192.0.2.1')
+    assert.equal(inner.recorded.length, 10)
+    await clock.advance(999)
+    assert.deepEqual(sums(), [])
+    await clock.advance(1)
+    assert.deepEqual(sums(), [['192.0.2.1', 'not_signed_in', 990]])
+  })
+
+  test('each address and each reason by itself', async () => {
+    const { many, sums, clock } = stage()
+    await many(12, '192.0.2.1')
+    await many(5, '192.0.2.1', { code: 'token_expired' })
+    await many(11, '192.0.2.2')
+    await clock.advance(1_000)
+    assert.deepEqual(sums(), [
+      ['192.0.2.1', 'not_signed_in', 2],
+      ['192.0.2.1', 'token_expired', 5],
+      ['192.0.2.2', 'not_signed_in', 1],
+    ])
+  })
+
+  test('without the details of one of the summed', async () => {
+    const { inner, many, clock } = stage()
+    await many(11, '192.0.2.1', { detail: 'of one', properties: { name: 'of one' } })
+    await clock.advance(1_000)
+    const sum = inner.noted[0]
+    assert.ok(sum?.event === 'refused')
+    assert.deepEqual([sum.detail, sum.properties], [undefined, {}])
+  })
+
+  test('anew in each second, and every refusal is in a record or a sum', async () => {
+    const { inner, many, sums, clock } = stage()
+    for (let second = 0; second < 3; second++) {
+      await many(25, '192.0.2.1')
+      await clock.advance(1_000)
+    }
+    assert.equal(inner.recorded.length, 30)
+    assert.deepEqual(
+      sums().map(([, , count]) => count),
+      [15, 15, 15],
+    )
+  })
+
+  test('under way are written by settle, and no timer stays', async () => {
+    const { sink, many, sums, clock } = stage()
+    await many(13, '192.0.2.1')
+    sink.settle()
+    assert.deepEqual(
+      sums().map(([, , count]) => count),
+      [3],
+    )
+    assert.equal(clock.pending, 0)
+    sink.settle()
+    await clock.advance(2_000)
+    assert.equal(sums().length, 1)
+  })
+})
+
+test('a hundred thousand addresses in one second cost the memory of five thousand', async () => {
+  const { inner, sink, sums, clock } = stage()
+  for (let at = 0; at < 100_000; at++) await sink.record(anonymousRefusal(`2001:db8::${at.toString(16)}`))
+  assert.equal(inner.recorded.length, 5_010)
+  await clock.advance(1_000)
+  assert.deepEqual(sums(), [['others', 'not_signed_in', 94_990]])
+  assert.equal(clock.pending, 0)
+})

@@ -1,0 +1,104 @@
+/** The reference says what the code says. */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { referencePages, staleReferencePages } from '../../scripts/reference.ts'
+import { AUDIT_EVENTS } from '../../src/audit/audit-event.ts'
+import { composeGateway, type RunningGateway } from '../../src/compose.ts'
+import { checkConfig } from '../../src/config/config.ts'
+import { REFUSALS } from '../../src/errors.ts'
+import { createLog } from '../../src/log.ts'
+import { METRICS } from '../../src/metrics.ts'
+import { contentOf, ROOT } from './files.ts'
+
+test('generated pages are what the code makes of them', () => {
+  const stale = staleReferencePages().map((path) => relative(ROOT, path))
+  assert.deepEqual(stale, [], 'run node scripts/reference.ts')
+  assert.equal(referencePages().size, 6)
+})
+
+test('every entry of the catalogues has its place', () => {
+  for (const code of Object.keys(REFUSALS)) assert.match(contentOf('docs/reference/errors.md'), new RegExp(`^\\| \`${code}\` \\|`, 'm'))
+  for (const event of Object.keys(AUDIT_EVENTS)) assert.match(contentOf('docs/reference/audit-events.md'), new RegExp(`^## ${event}$`, 'm'))
+  for (const metric of Object.keys(METRICS)) assert.match(contentOf('docs/reference/metrics.md'), new RegExp(`^\\| \`${metric}\` \\|`, 'm'))
+})
+
+describe('endpoints', () => {
+  const rows = [...contentOf('docs/reference/endpoints.md').matchAll(/^\| `(\/[^`]*)` \| ([A-Z, ]+|all) \|/gm)].map(
+    ([, path = '', methods = '']) => ({ path, methods: methods.split(', ') }),
+  )
+  const operations = [...contentOf('docs/reference/endpoints.md').matchAll(/^\| `(\/\w+)` \| [^|]+ \|$/gm)].map(([, path = '']) => path)
+  let folder: string
+  let gateway: RunningGateway
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'mandate-endpoints-'))
+    await writeFile(join(folder, 'secret'), 'secret')
+    const secret = { file: join(folder, 'secret') }
+    const config = checkConfig({
+      publicUrl: 'http://localhost',
+      listen: { http: { port: 0 }, operations: { port: 0 } },
+      store: { memory: 'singleReplica' },
+      audit: { file: join(folder, 'audit.jsonl') },
+      // An issuer that nobody is: what is asked here needs none.
+      providers: {
+        corp: {
+          kind: 'oidc',
+          issuer: 'http://127.0.0.1:9',
+          clientId: 'mandate',
+          clientAuth: { method: 'secret', secret },
+          audience: 'mandate',
+        },
+      },
+      clusters: { prod: { server: 'http://127.0.0.1:9', allow: {}, as: { kind: 'forward-token' } } },
+    })
+    gateway = await composeGateway(config, { log: createLog(() => undefined, 'silent') })
+  })
+  after(async () => {
+    await gateway.stop()
+    await rm(folder, { recursive: true })
+  })
+
+  const ask = async (path: string, method: string) => {
+    const real = path.replace('{provider}', 'corp').replace('{name}', 'prod').replace('...', 'api')
+    const answer = await fetch(`http://127.0.0.1:${gateway.ports.http}${real}`, { method, redirect: 'manual' })
+    const body: unknown = await answer.json().catch(() => undefined)
+    const code = typeof body === 'object' && body !== null && 'code' in body ? body.code : undefined
+    return { status: answer.status, code, allow: answer.headers.get('allow') }
+  }
+
+  test('the page lists some', () => {
+    assert.ok(rows.length >= 7)
+    assert.deepEqual(operations, ['/health', '/ready', '/metrics'])
+  })
+
+  for (const { path, methods } of rows) {
+    test(`${path} is served, with these methods and no others`, async () => {
+      if (methods[0] === 'all') return assert.equal((await ask(path, 'GET')).status, 401)
+      for (const method of methods) assert.notEqual((await ask(path, method)).code, 'not_found')
+      const other = await ask(path, 'PUT')
+      assert.deepEqual(other, { status: 405, code: 'method_unsupported', allow: methods.join(', ') })
+    })
+  }
+
+  test('the operations endpoints are served', async () => {
+    for (const path of operations) {
+      const answer = await fetch(`http://127.0.0.1:${gateway.ports.operations}${path}`)
+      assert.equal(answer.status, 200, path)
+      await answer.text()
+    }
+  })
+
+  test('what the gateway serves outside the journey is on the page', () => {
+    const code = contentOf('src/gateway/gateway.ts')
+    const served = [...code.matchAll(/case '(\w*)':|first === '([\w-]+)'/g)].map(([, one, two]) => one ?? two ?? '')
+    assert.ok(served.length >= 6)
+    const listed = rows.map(({ path }) => path.split('/')[1] ?? '')
+    assert.deepEqual(
+      served.filter((segment) => !listed.includes(segment)),
+      [],
+    )
+  })
+})
