@@ -1,11 +1,14 @@
 /**
- * Writes docs/reference and docs/promises.md from the code, so that they cannot say anything else. With `--check` it writes nothing and fails when a page differs. `test/house/reference.test.ts` checks the same.
+ * Writes docs/reference and docs/promises.md from the code, so that they cannot say anything else:
+ * `node scripts/reference.ts`. With `--check` it writes nothing and fails when a page differs;
+ * `test/house/reference.test.ts` checks the same.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { jsonSchema } from '../src/config/json-schema.ts'
 import { auditEventsPage, errorsPage, metricsPage } from './reference/catalogue-pages.ts'
 import { configPage } from './reference/config-page.ts'
+import { jsonText } from './reference/json-text.ts'
 import { promisesPage } from './reference/promises-page.ts'
 
 const FOLDER = resolve(import.meta.dirname, '../docs')
@@ -18,7 +21,7 @@ export function referencePages(): ReadonlyMap<string, string> {
     'reference/audit-events.md': auditEventsPage(),
     'reference/metrics.md': metricsPage(),
     'promises.md': promisesPage(),
-    'reference/mandate.schema.json': `${JSON.stringify(jsonSchema(), undefined, 2)}\n`,
+    'reference/mandate.schema.json': jsonText(jsonSchema()),
   }
   return new Map(Object.entries(pages).map(([name, content]) => [resolve(FOLDER, name), content]))
 }

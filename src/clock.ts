@@ -16,7 +16,7 @@ export const systemClock: Clock = {
     let timer: NodeJS.Timeout
     // setTimeout fires at once past 2^31-1 ms; a token that lives for months must not end now, nor after 24 days.
     const wait = (left: number) => {
-      timer = left > MOST_TIMEOUT_MS ? setTimeout(() => wait(left - MOST_TIMEOUT_MS), MOST_TIMEOUT_MS) : setTimeout(task, left)
+      timer = left > MOST_TIMEOUT_MS ? setTimeout(() => wait(left - MOST_TIMEOUT_MS), MOST_TIMEOUT_MS) : setTimeout(task, Math.max(0, left))
       timer.unref()
     }
     wait(ms)

@@ -28,6 +28,7 @@ import { addressReader } from './gateway/address.ts'
 import type { Cluster } from './gateway/clusters.ts'
 import { createCookies } from './gateway/cookies.ts'
 import { createGateway, presentedBy } from './gateway/gateway.ts'
+import { readGauges } from './gateway/gauges.ts'
 import { listenOperations } from './gateway/operations.ts'
 import { createPendingSignIns } from './gateway/pending-sign-ins.ts'
 import { type Listener, listen } from './gateway/server.ts'
@@ -102,6 +103,10 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
     keepMs: config.sessions.absolute + KEEP_REVOCATIONS_BEYOND_MS,
   })
   lifecycle.add(revocations)
+  // Early in this list, so late to stop: the platform goes on hearing that this replica is not ready any more.
+  const readiness = () => [...(revocations.blind ? ['the shared store'] : []), ...(lifecycle.stopping ? ['this replica is stopping'] : [])]
+  const operations = await listenOperations({ ...config.listen.operations, metrics, readiness })
+  lifecycle.onStop('operations', () => operations.close(0))
   const providers = composeProviders(config, log, clock, lifecycle)
   const records = createLoginRecords({ store, sealed, idleMs: config.sessions.idle, now: () => clock.now(), log })
   const logins = createLogins({
@@ -169,13 +174,11 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
     addressOf: addressReader(config.listen.behind),
     bodyLimit: config.limits.body,
   })
+  readGauges(metrics, { revocations, providers, active: () => logins.active(), clock })
   await revocations.start()
-  measure(metrics, { revocations, providers, active: () => logins.active(), clock })
   const listeners = await composeListeners(config, gateway, log, lifecycle)
   // After the listeners in this list, so before them when it stops: what goes on is ended, then waited for.
   lifecycle.onStop('streams', () => stopping.abort())
-  const operations = await listenOperations({ ...config.listen.operations, metrics, readiness: () => unready(revocations, lifecycle) })
-  lifecycle.onStop('operations', () => operations.close(0))
   return { ports: { ...listeners, operations: operations.port }, revocations, stop: () => lifecycle.stop() }
 }
 
@@ -194,7 +197,12 @@ export async function composeState(config: Config, log: Log, clock: Clock, lifec
   return { store, ring: createKeyRing(keys.map(({ id, key }) => ({ id, key: secretSource(key).read() }))) }
 }
 
-function composeAudit(config: Config, { clock, log, auditTarget }: Surroundings & { clock: Clock }, metrics: Metrics, lifecycle: Lifecycle): AuditSink {
+function composeAudit(
+  config: Config,
+  { clock, log, auditTarget }: Surroundings & { clock: Clock },
+  metrics: Metrics,
+  lifecycle: Lifecycle,
+): AuditSink {
   const target = auditTarget ?? (config.audit.file === '-' ? standardOutput() : fileTarget(config.audit.file))
   const sink = new JsonLinesSink({
     target,
@@ -235,7 +243,11 @@ interface ClusterSurroundings {
   readonly stopping: AbortSignal
 }
 
-function composeCluster(cluster: ClusterConfig, config: Config, { loginTokens, clock, log, metrics, lifecycle, stopping }: ClusterSurroundings): Cluster {
+function composeCluster(
+  cluster: ClusterConfig,
+  config: Config,
+  { loginTokens, clock, log, metrics, lifecycle, stopping }: ClusterSurroundings,
+): Cluster {
   const { ca } = cluster
   const upstream = createHttpUpstream({
     origin: cluster.server,
@@ -291,12 +303,7 @@ function hostnamesOf(config: Config): ReadonlySet<string> {
   return new Set([hostname, ...config.listen.names, ...(isLoopbackHost(hostname) ? ['localhost', '127.0.0.1', '[::1]'] : [])])
 }
 
-async function composeListeners(
-  { listen: on }: Config,
-  gateway: Parameters<typeof listen>[0],
-  log: Log,
-  lifecycle: Lifecycle,
-) {
+async function composeListeners({ listen: on }: Config, gateway: Parameters<typeof listen>[0], log: Log, lifecycle: Lifecycle) {
   const start = async (name: string, options: Parameters<typeof listen>[1]): Promise<number> => {
     const listener: Listener = await listen(gateway, options, log)
     lifecycle.onStop(name, () => listener.close(STREAM_GRACE_MS))
@@ -312,31 +319,4 @@ async function composeListeners(
         tls: { cert: secretSource(on.https.cert), key: secretSource(on.https.key) },
       })),
   }
-}
-
-interface Measured {
-  readonly revocations: Revocations
-  readonly providers: Readonly<Record<string, OidcProvider>>
-  readonly active: () => Promise<number>
-  readonly clock: Clock
-}
-
-/** Gauges that are read when they are asked for. */
-function measure(metrics: Metrics, { revocations, providers, active, clock }: Measured): void {
-  metrics.beforeScrape(async () => {
-    metrics.set('mandate_store_up', {}, revocations.blind ? 0 : 1)
-    metrics.clear('mandate_active_logins')
-    await active().then(
-      (count) => metrics.set('mandate_active_logins', {}, count),
-      () => undefined,
-    )
-    for (const [issuer, { keys }] of Object.entries(providers)) {
-      const at = keys.fetchedAt()
-      if (at !== undefined) metrics.set('mandate_issuer_keys_age_seconds', { issuer }, (clock.now() - at) / 1000)
-    }
-  })
-}
-
-function unready(revocations: Revocations, lifecycle: Lifecycle): readonly string[] {
-  return [...(revocations.blind ? ['the shared store'] : []), ...(lifecycle.stopping ? ['this replica is stopping'] : [])]
 }

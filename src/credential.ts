@@ -51,17 +51,29 @@ export function bearerCredential(token: Secret, expiresAt: number): BearerCreden
 
 /**
  * Refuses names that a header line cannot carry unchanged. Kubernetes reads header values as they come, so text
- * outside printable ASCII or with outer spaces could name somebody else than was decided on.
+ * outside printable ASCII or with outer spaces could name somebody else than was decided on. A broker token that
+ * cannot be sent is our operator's trouble, not the caller's: `credential_unavailable`.
  */
 export function impersonationCredential(parts: Omit<ImpersonationCredential, 'kind'>): ImpersonationCredential {
-  if (!TOKEN68.test(parts.broker.expose())) throw new Refusal('credential_not_offered', { detail: "the broker's own token is empty" })
-  const values = [parts.user, parts.uid, ...parts.groups, ...parts.extra.map(([, value]) => value)]
+  const { broker, user, uid, groups, extra, expiresAt } = parts
+  if (!TOKEN68.test(broker.expose())) throw new Refusal('credential_unavailable')
+  const values = [user, uid, ...groups, ...extra.map(([, value]) => value)]
   if (!values.every((value) => FIELD_VALUE.test(value))) {
     throw new Refusal('identity_unusable', {
       detail: 'a user, uid, group or extra value is empty or has characters outside printable ASCII',
     })
   }
-  return { kind: 'impersonation', ...parts }
+  if (extra.some(([key]) => key === '')) throw new Refusal('identity_unusable', { detail: 'the key of an extra value is empty' })
+  // Copied and frozen: caches share credentials, and no later step may change what was decided on.
+  return Object.freeze({
+    kind: 'impersonation',
+    broker,
+    user,
+    uid,
+    groups: Object.freeze([...groups]),
+    extra: Object.freeze(extra.map(([key, value]) => Object.freeze([key, value] as const))),
+    expiresAt,
+  })
 }
 
 /** The header lines that dress a request with this credential. Pure; never empty for a credential that has rights. */

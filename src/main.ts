@@ -25,7 +25,7 @@ program
   .command('dev')
   .description('everything embedded, on loopback: an issuer with three users, the gateway, and a small Kubernetes')
   .option('--context <name>', 'use this cluster of your kubeconfig instead of the embedded one')
-  .option('--port <number>', 'port of http for the browser; https for kubectl is the next free one', '8080')
+  .option('--port <number>', 'port of http for the browser; the others follow from it, or are free ones when taken', '8080')
   .option('--state <folder>', 'where the CA, the kubeconfig and tokens are kept', '.mandate')
   .action(async (options: { context?: string; port: string; state: string }) => (await import('./command/dev.ts')).dev(options))
 

@@ -92,6 +92,12 @@ export interface Metrics {
   expose(): Promise<{ contentType: string; body: string }>
 }
 
+/** Leaves a gauge without a value. The library by itself sets one without labels to 0, which would be a claim. */
+function forget(gauge: Gauge | undefined): void {
+  gauge?.reset()
+  gauge?.remove({})
+}
+
 /** Metrics with a registry of their own, so that several instances in one process do not mix. */
 export function createMetrics(): Metrics {
   const registry = new Registry()
@@ -102,8 +108,11 @@ export function createMetrics(): Metrics {
   for (const [name, entry] of Object.entries<Entry>(METRICS)) {
     const options = { name, help: entry.help, labelNames: [...entry.labels], registers: [registry] }
     if (entry.type === 'counter') counters.set(name, new Counter(options))
-    else if (entry.type === 'gauge') gauges.set(name, new Gauge(options))
-    else histograms.set(name, new Histogram({ ...options, buckets: [...(entry.buckets ?? REQUESTS)] }))
+    else if (entry.type === 'gauge') {
+      const gauge = new Gauge(options)
+      forget(gauge)
+      gauges.set(name, gauge)
+    } else histograms.set(name, new Histogram({ ...options, buckets: [...(entry.buckets ?? REQUESTS)] }))
   }
   return {
     count: (name, labels) => counters.get(name)?.inc(labels),
@@ -111,7 +120,7 @@ export function createMetrics(): Metrics {
     set: (name, labels, value) => gauges.get(name)?.set(labels, value),
     observe: (name, labels, seconds) => histograms.get(name)?.observe(labels, seconds),
     beforeScrape: (read) => void readers.push(read),
-    clear: (name) => gauges.get(name)?.reset(),
+    clear: (name) => forget(gauges.get(name)),
     async expose() {
       // One reader that fails must not hide what all the others tell.
       await Promise.allSettled(readers.map((read) => read()))

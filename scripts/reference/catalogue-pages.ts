@@ -36,8 +36,8 @@ type Fact = (typeof AUDIT_EVENTS)[AuditEventName]['facts'][number]
 
 const FACTS: Readonly<Record<Fact, string>> = {
   attempt: 'The request id, the same in all events of one request and in `X-Request-Id`',
-  address: "The caller's address; behind a configured proxy that proxy's client",
-  who: '`kind`, `provider`, `issuer`, `subject` and `proof` (`login:` or `bearer:` and the first 16 characters of its digest); absent when nobody was authenticated',
+  address: "The caller's address; behind a configured proxy that proxy's client; `others` in a sum over many addresses",
+  who: '`kind`, `provider`, `issuer`, `subject` and `proof` (`login:` or `bearer:` and the first 16 characters of its digest), and `actor` where somebody acted for the subject; absent when nobody was authenticated',
   provider: 'Name of the provider in the configuration',
   issuer: "The issuer's identifier",
   subject: "The principal's subject at the issuer",
@@ -53,7 +53,7 @@ const FACTS: Readonly<Record<Fact, string>> = {
   result: '`renewed`, `refused`, `not-sent` or `unknown`',
   cause: 'Why it ended, in a fixed word',
   effect: 'What is about to be done: method, verb, resource, namespace and name',
-  status: "The answer's HTTP status; 0 for none",
+  status: "The answer's HTTP status; 0 when the caller left before there was one",
   upstreamAuditId: "The API server's `Audit-Id`: joins this record with the cluster's own audit log",
   bytes: 'Bytes of the body passed on',
   milliseconds: 'Time since the grant',
@@ -73,9 +73,10 @@ under the event; a fact that is not known is absent.
 
 - **No record, no action.** \`granted\`, \`refused\`, \`effect\`, \`login\`, \`logout\` and \`stream-opened\` are with the operating system before
   Mandate goes on; when they cannot be written the request is refused as \`audit_unavailable\`. \`completed\`, \`failed\`, \`stream-closed\` and
-  \`refresh\` tell of what is over and are written within 100 ms; while the log cannot be written up to 10,000 of them wait.
-- Refusals of callers that nobody vouched for are recorded ten times a second and address; what goes beyond is summed in one record with
-  \`count\`, so that a flood does not fill the disk.
+  \`refresh\` tell of what is over and are written within 100 ms; while the log cannot be written up to 10,000 of them wait, and how many were lost beyond that is logged.
+- Refusals of callers that nobody vouched for are recorded ten times a second and address; what goes beyond is summed in one record for
+  each code with \`count\`, so that a flood does not fill the disk.
+- A record that could not be written whole may still be found in the log: then it tells of something that was not done, never the reverse.
 - No event holds a token, a cookie, a header, a body, a person's name or an e-mail address.
 - A file that was moved away by a rotation is opened anew at the next record.
 

@@ -1,12 +1,13 @@
 /** docs/promises.md: what Mandate promises as it stands, each with the tests that prove it. */
 import { globSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { GENERATED } from './markdown.ts'
 
 export interface PromiseEntry {
   readonly number: number
   readonly title: string
   readonly text: string
-  /** Tests that prove it without naming it; those that say "promise N" are found by themselves. */
+  /** Patterns of tests that prove it without naming it; those that say "promise N" are found by themselves. */
   readonly tests: readonly string[]
 }
 
@@ -19,7 +20,7 @@ presents; every other replica and request subscribes, reads, waits and reads aga
 waiting. When the presenter died or the issuer's answer was lost, the outcome is unknown: the present token serves to its end, and then
 the answer is 401 \`refresh_outcome_unknown\`. A provider whose configuration says \`refreshTokens: reusable\` or \`{ grace: 60s }\` is asked again
 instead. Only a request that certainly never left the process gives the right back.`,
-    tests: ['src/providers/token-endpoint.test.ts', 'src/store/store.test.ts', 'test/real/store.test.ts'],
+    tests: ['src/logins/refresh*.test.ts', 'src/providers/token-endpoint.test.ts'],
   },
   {
     number: 2,
@@ -27,14 +28,21 @@ instead. Only a request that certainly never left the process gives the right ba
     text: `Credentials are cached, and concurrent acquisitions joined, by a key made of issuer, subject, actor, login id or token digest, and the whole
 target. One acquisition is in flight for a key and replica; across replicas a duplicate is harmless. So a narrow token of a person never
 obtains what their login obtained.`,
-    tests: [],
+    tests: ['src/assume/cached.test.ts'],
   },
   {
     number: 3,
     title: 'An outage is never read as "not signed in" or "allowed"',
     text: `Absence is reported only when the store said so. A store or an issuer that cannot be asked is 503 with Retry-After, and the cookie stays as
 it is. An issuer that is down when Mandate starts does not keep it from starting.`,
-    tests: ['src/store/store.test.ts', 'src/store/redis.test.ts', 'test/real/store.test.ts', 'src/authenticate/bearer-jwt.test.ts'],
+    tests: [
+      'src/access.test.ts',
+      'src/logins/refresh-outage.test.ts',
+      'src/store/store.test.ts',
+      'src/store/redis.test.ts',
+      'src/authenticate/bearer-jwt.test.ts',
+      'test/real/store.test.ts',
+    ],
   },
   {
     number: 4,
@@ -44,7 +52,7 @@ only makes it read sooner. Each reading is also a heartbeat that the store must 
 believes no cached login or token and answers 503; after \`streams.blindFor\` (30 s) it closes its streams. For bearers a revocation is a
 not-before of their principal. Streams end at \`streams.maxAge\` in any case. What the issuer or the cluster decides holds from its next
 decision. The configuration is read at start, so a changed rule holds from the restart.`,
-    tests: ['src/store/revocations.test.ts', 'src/store/revocations-blindness.test.ts', 'src/authenticate/verified-tokens.test.ts'],
+    tests: ['src/store/revocations*.test.ts', 'src/authenticate/verified-tokens.test.ts'],
   },
   {
     number: 5,
@@ -52,7 +60,7 @@ decision. The configuration is read at start, so a changed rule holds from the r
     text: `Whatever is secret travels in a \`Secret\`, which prints as \`[secret]\`. Errors of libraries are reduced to a name and a code, because their
 messages can quote what they were given. Details of refusals, causes and labels are fixed words of ours or configured names; an audit event has
 exactly the facts of its catalogue.`,
-    tests: ['src/providers/client-authentication.test.ts', 'src/providers/issuer-http.test.ts', 'src/store/redis.test.ts'],
+    tests: ['src/audit/audit-event.test.ts', 'src/providers/client-authentication.test.ts'],
   },
   {
     number: 6,
@@ -60,7 +68,7 @@ exactly the facts of its catalogue.`,
     text: `A path that two parsers could read differently is refused, not normalised; what is forwarded is cut from what was read. Headers towards the
 cluster are built from an allow-list, and the credential's lines come last. Identity headers of the caller never reach a cluster:
 \`Impersonate-*\`, in any spelling, is refused.`,
-    tests: [],
+    tests: ['src/gateway/request-head.test.ts', 'src/gateway/request-target.test.ts', 'src/forward/header-boundary.test.ts'],
   },
   {
     number: 7,
@@ -68,7 +76,7 @@ cluster are built from an allow-list, and the credential's lines come last. Iden
     text: `Allowed or refused, streams at their start and their end. The record is with the operating system before anything is sent to the cluster; if it
 cannot be written the answer is 503 \`audit_unavailable\`. All records of one turn of the event loop go in one write. What tells of something
 already over follows within 100 ms. Refusals of callers that nobody vouched for are summed beyond ten a second and address.`,
-    tests: [],
+    tests: ['src/access.test.ts', 'src/audit/*.test.ts'],
   },
   {
     number: 8,
@@ -86,14 +94,21 @@ most. An unknown key causes at most one fetch in 30 s; while fetching fails the 
   },
 ]
 
+const ROOT = resolve(import.meta.dirname, '../..')
 const TESTS = ['src/**/*.test.ts', 'src/**/*.conformance.ts', 'test/**/*.test.ts', 'test/**/*.journey.ts']
+
+/** The files that match a pattern, from the root of the repository. */
+export function matching(...patterns: readonly string[]): string[] {
+  return globSync([...patterns], { cwd: ROOT }).map((path) => path.replaceAll('\\', '/'))
+}
 
 /** The tests of a promise: those listed, and those that name it. */
 export function testsOf({ number, tests }: PromiseEntry): string[] {
   const named = new RegExp(`\\bpromise ${number}\\b`, 'i')
-  const all = globSync(TESTS).map((path) => path.replaceAll('\\', '/'))
-  const found = all.filter((path) => !path.startsWith('test/house/') && named.test(readFileSync(path, 'utf8')))
-  return [...new Set([...tests, ...found])].sort()
+  const found = matching(...TESTS).filter(
+    (path) => !path.startsWith('test/house/') && named.test(readFileSync(resolve(ROOT, path), 'utf8')),
+  )
+  return [...new Set([...matching(...tests), ...found])].sort()
 }
 
 /** docs/promises.md */
@@ -107,7 +122,8 @@ export function promisesPage(): string {
 ${GENERATED}
 
 What Mandate promises to whoever builds on it, as it stands now. A promise is more than a feature: a change that breaks one is a fault even
-if every feature works. A test belongs to a promise by saying its name, "promise 4", in a title or comment; the lists here are made from that.
+if every feature works. A test that says its name, "promise 4",
+in a title or comment is listed with it by itself.
 
 ${sections.join('\n')}`
 }

@@ -24,9 +24,16 @@ function stage(lifeMs = 60 * MINUTE) {
       seen.asked += 1
       return script.answer()
     },
-    evict: () => void (seen.evicted += 1),
+    evict() {
+      seen.evicted += 1
+    },
   }
-  const cache = cached(source, clock, { hit: () => void (seen.hits += 1), acquired: (result) => void seen.acquired.push(result) })
+  const cache = cached(source, clock, {
+    hit() {
+      seen.hits += 1
+    },
+    acquired: (result) => void seen.acquired.push(result),
+  })
   return { clock, seen, script, cache }
 }
 
@@ -111,7 +118,7 @@ describe('two asks that differ in any one part', () => {
     ['target', caller, { ...TARGET, id: 'cluster/test' }],
     ['audience', caller, { ...TARGET, audience: 'test' }],
     ['scopes', caller, { ...TARGET, scopes: ['read', 'write'] }],
-    ['order of the scopes', caller, { ...TARGET, scopes: [] }],
+    ['fewer scopes', caller, { ...TARGET, scopes: [] }],
     ['claims', caller, { ...TARGET, claims: '{"acr":"2"}' }],
   ]
   for (const [what, who, target] of other) {

@@ -17,6 +17,7 @@ export interface CacheObserver {
 
 const MOST_ENTRIES = 50_000
 const MOST_MARGIN_MS = 5 * 60_000
+const SWEEP_EVERY_MS = 60_000
 
 interface Cached {
   readonly credential: Credential
@@ -33,6 +34,7 @@ export function acquisitionKey(caller: Caller, target: Target): string {
 export function cached(source: CredentialSource, clock: Clock, observer: CacheObserver): CredentialSource {
   const entries = new Map<string, Cached>()
   const flights = new Map<string, Promise<Assumption>>()
+  let sweptAt = clock.now()
 
   const acquire = async (key: string, caller: Caller, target: Target): Promise<Assumption> => {
     try {
@@ -43,12 +45,17 @@ export function cached(source: CredentialSource, clock: Clock, observer: CacheOb
     } catch (error) {
       observer.acquired('threw')
       throw error
-    } finally {
-      flights.delete(key)
     }
   }
 
+  /** Credentials past their use are of no use to anybody but a thief of this memory. */
+  const sweep = () => {
+    sweptAt = clock.now()
+    for (const [key, { useUntil }] of entries) if (useUntil <= sweptAt) entries.delete(key)
+  }
+
   const keep = (key: string, credential: Credential) => {
+    if (clock.now() - sweptAt >= SWEEP_EVERY_MS) sweep()
     const life = credential.expiresAt - clock.now()
     entries.set(key, { credential, useUntil: credential.expiresAt - Math.min(MOST_MARGIN_MS, life / 5) })
     const oldest = entries.size > MOST_ENTRIES ? entries.keys().next().value : undefined
@@ -66,7 +73,8 @@ export function cached(source: CredentialSource, clock: Clock, observer: CacheOb
       if (entry !== undefined) entries.delete(key)
       let flight = flights.get(key)
       if (flight === undefined) {
-        flight = acquire(key, caller, target)
+        // Not within `acquire`: a source that throws at once would end its flight before it is entered.
+        flight = acquire(key, caller, target).finally(() => flights.delete(key))
         flights.set(key, flight)
       }
       return flight

@@ -6,7 +6,7 @@
  * bound to a key (`cnf`, RFC 7800) are refused: taken as bearers, they would be worth to a thief what the binding forbids.
  *
  * A machine is proven by a configured client *and* the absence of a user, by rules that this kind of provider keeps
- * (DESIGN 1.3): `sub` equals the client and no claim is there that only a user has (RFC 9068 section 2.2: without a
+ * (docs/decisions/0003): `sub` equals the client and no claim is there that only a user has (RFC 9068 section 2.2: without a
  * resource owner `sub` is the client; oidc-provider), or Keycloak's service account: `client_id` in the claims, which
  * Keycloak writes for client_credentials alone, and its reserved user name. A listed client with a user is a person. A
  * token without a user whose client is not listed is nobody that anything was allowed to: refused as `denied`.

@@ -48,11 +48,16 @@ suite('mandate dev', () => {
   test('carol, an auditor, sees both teams and changes nothing', async () => {
     const browser = createBrowser()
     await browser.signIn(`${dev.publicUrl}/`, 'carol')
-    for (const team of ['team-a', 'team-b']) assert.equal((await browser.get(`${dev.publicUrl}/clusters/dev/api/v1/namespaces/${team}/pods`)).status, 200)
+    for (const team of ['team-a', 'team-b'])
+      assert.equal((await browser.get(`${dev.publicUrl}/clusters/dev/api/v1/namespaces/${team}/pods`)).status, 200)
   })
 
   test('the curl line works when it is copied, and no token is in it', async () => {
-    const line = dev.welcome.split('\n').find((text) => text.trim().startsWith('curl'))?.trim() ?? ''
+    const line =
+      dev.welcome
+        .split('\n')
+        .find((text) => text.trim().startsWith('curl'))
+        ?.trim() ?? ''
     const { stdout } = await run('/bin/sh', ['-c', `${line} -sS`])
     assert.equal(JSON.parse(stdout).kind, 'PodList')
     const token = (await readFile(dev.files.aliceToken, 'utf8')).trim()
@@ -62,10 +67,14 @@ suite('mandate dev', () => {
   test('https for kubectl verifies with the CA it keeps', async () => {
     const [ca, token] = await Promise.all([readFile(dev.files.ca, 'utf8'), readFile(dev.files.aliceToken, 'utf8')])
     const status = await new Promise((resolve, reject) => {
-      const asked = request(`${dev.httpsUrl}/clusters/dev/api/v1/namespaces/team-a/pods`, { ca, headers: { Authorization: `Bearer ${token}` } }, (answer) => {
-        answer.resume()
-        resolve(answer.statusCode)
-      })
+      const asked = request(
+        `${dev.httpsUrl}/clusters/dev/api/v1/namespaces/team-a/pods`,
+        { ca, headers: { Authorization: `Bearer ${token}` } },
+        (answer) => {
+          answer.resume()
+          resolve(answer.statusCode)
+        },
+      )
       asked.on('error', reject).end()
     })
     assert.equal(status, 200)

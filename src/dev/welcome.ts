@@ -13,10 +13,16 @@ export function welcome({ publicUrl, operationsUrl, files, cluster }: Welcome): 
   return `
 Mandate is serving on this machine alone, ${what}. Sign in as alice, bob or carol.
 
-  open ${publicUrl}/
+  ${opener(process.platform)} ${publicUrl}/
   curl -H @${files.aliceHeader} ${publicUrl}/clusters/dev/api/v1/namespaces/team-a/pods
   kubectl --kubeconfig ${files.kubeconfig} get pods
 
 Who did what: ${files.audit}   Metrics: ${operationsUrl}/metrics   Stop with Ctrl-C.
 `
+}
+
+/** The command that opens a page in the person's browser. */
+function opener(platform: NodeJS.Platform): string {
+  if (platform === 'darwin') return 'open'
+  return platform === 'win32' ? 'start' : 'xdg-open'
 }

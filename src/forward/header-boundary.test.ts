@@ -7,25 +7,65 @@ import { inboundHeaders, outboundHeaders } from './header-boundary.ts'
 
 const bearer = bearerCredential(new Secret('token-of-the-caller'), Number.MAX_SAFE_INTEGER)
 const impersonation = impersonationCredential({
-  broker: new Secret('token-of-the-broker'), user: 'corp:alice', uid: 'u', groups: ['corp:a', 'corp:b'], extra: [['mandate.dev/provider', 'corp']], expiresAt: Number.MAX_SAFE_INTEGER,
+  broker: new Secret('token-of-the-broker'),
+  user: 'corp:alice',
+  uid: 'u',
+  groups: ['corp:a', 'corp:b'],
+  extra: [['mandate.dev/provider', 'corp']],
+  expiresAt: Number.MAX_SAFE_INTEGER,
 })
 const credentials: readonly Credential[] = [bearer, impersonation, { kind: 'identity', expiresAt: Number.MAX_SAFE_INTEGER }]
 
 /** Headers that must reach nobody behind us, whatever a caller makes of them. */
 const NEVER = [
-  'authorization', 'proxy-authorization', 'cookie', 'connection', 'keep-alive', 'te', 'trailer', 'upgrade', 'transfer-encoding', 'host', 'expect', 'forwarded', 'x-forwarded-for', 'x-forwarded-host',
-  'x-forwarded-uri', 'x-forwarded-user', 'x-real-ip', 'x-remote-user', 'x-remote-group', 'x-remote-extra-scopes', 'x-remote-uid', 'audit-id', 'impersonate-user', 'impersonate-group', 'impersonate-uid',
-  'impersonate-extra-x', 'origin', 'referer', 'sec-websocket-protocol', 'x-m2m-token', 'x-http-method-override', 'x-original-url', 'x-rewrite-url',
+  'authorization',
+  'proxy-authorization',
+  'cookie',
+  'connection',
+  'keep-alive',
+  'te',
+  'trailer',
+  'upgrade',
+  'transfer-encoding',
+  'host',
+  'expect',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-uri',
+  'x-forwarded-user',
+  'x-real-ip',
+  'x-remote-user',
+  'x-remote-group',
+  'x-remote-extra-scopes',
+  'x-remote-uid',
+  'audit-id',
+  'impersonate-user',
+  'impersonate-group',
+  'impersonate-uid',
+  'impersonate-extra-x',
+  'origin',
+  'referer',
+  'sec-websocket-protocol',
+  'x-m2m-token',
+  'x-http-method-override',
+  'x-original-url',
+  'x-rewrite-url',
 ]
 const ALLOWED = ['accept', 'accept-encoding', 'content-type', 'user-agent', 'if-none-match', 'kubectl-command', 'traceparent']
 
 const linesOf = (flat: readonly string[]) => flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? ''] as const] : []))
 
 suite('the header boundary', () => {
-  test('whatever comes in, what goes out is the allowed lines and then exactly the credential\'s', () => {
-    const known = fc.mixedCase(fc.constantFrom(...NEVER, ...ALLOWED)).chain((name) => fc.boolean().map((fold) => (fold ? name.replaceAll('-', '_') : name)))
+  test("whatever comes in, what goes out is the allowed lines and then exactly the credential's", () => {
+    const known = fc
+      .mixedCase(fc.constantFrom(...NEVER, ...ALLOWED))
+      .chain((name) => fc.boolean().map((fold) => (fold ? name.replaceAll('-', '_') : name)))
     const name = fc.oneof({ weight: 4, arbitrary: known }, fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}$/))
-    const value = fc.oneof(fc.stringMatching(/^[\x21-\x7e]{0,20}$/), fc.constantFrom('Authorization', 'close, Impersonate-User', 'Bearer stolen'))
+    const value = fc.oneof(
+      fc.stringMatching(/^[\x21-\x7e]{0,20}$/),
+      fc.constantFrom('Authorization', 'close, Impersonate-User', 'Bearer stolen'),
+    )
     fc.assert(
       fc.property(fc.array(fc.tuple(name, value), { maxLength: 30 }), fc.constantFrom(...credentials), (incoming, credential) => {
         const out = linesOf(outboundHeaders(incoming.flat(), credential))
@@ -50,21 +90,57 @@ suite('the header boundary', () => {
 
   test('groups and extras of an impersonation are lines of their own', () => {
     const out = linesOf(outboundHeaders([], impersonation))
-    assert.deepEqual(out.filter(([name]) => name === 'Impersonate-Group'), [['Impersonate-Group', 'corp:a'], ['Impersonate-Group', 'corp:b']])
+    assert.deepEqual(
+      out.filter(([name]) => name === 'Impersonate-Group'),
+      [
+        ['Impersonate-Group', 'corp:a'],
+        ['Impersonate-Group', 'corp:b'],
+      ],
+    )
   })
 
   test('an answer brings neither cookies nor hop-by-hop headers nor anything else that is not known', () => {
-    const lines = ['set-cookie', 'connection', 'transfer-encoding', 'keep-alive', 'upgrade', 'www-authenticate', 'clear-site-data', 'access-control-allow-origin', 'content-security-policy', 'strict-transport-security', 'refresh', 'link', 'server', 'trailer', 'x-anything'].map((name) => [name, 'x'] as const)
+    const lines = [
+      'set-cookie',
+      'connection',
+      'transfer-encoding',
+      'keep-alive',
+      'upgrade',
+      'www-authenticate',
+      'clear-site-data',
+      'access-control-allow-origin',
+      'content-security-policy',
+      'strict-transport-security',
+      'refresh',
+      'link',
+      'server',
+      'trailer',
+      'x-anything',
+    ].map((name) => [name, 'x'] as const)
     assert.deepEqual(inboundHeaders(lines, '/clusters/prod'), [['Cache-Control', 'no-cache, private']])
   })
 
   test('of two content types only the first is passed on, the one that was judged', () => {
-    const passed = inboundHeaders([['Content-Type', 'application/json'], ['content-type', 'text/html']], '/clusters/prod')
-    assert.deepEqual(passed.filter(([name]) => name.toLowerCase() === 'content-type'), [['Content-Type', 'application/json']])
+    const passed = inboundHeaders(
+      [
+        ['Content-Type', 'application/json'],
+        ['content-type', 'text/html'],
+      ],
+      '/clusters/prod',
+    )
+    assert.deepEqual(
+      passed.filter(([name]) => name.toLowerCase() === 'content-type'),
+      [['Content-Type', 'application/json']],
+    )
   })
 
   for (const [location, passed] of [
-    ['/api/v1/pods', '/clusters/prod/api/v1/pods'], ['https://evil.example/', undefined], ['//evil.example/', undefined], ['/\\evil.example', undefined], ['relative', undefined], ['http:evil.example', undefined],
+    ['/api/v1/pods', '/clusters/prod/api/v1/pods'],
+    ['https://evil.example/', undefined],
+    ['//evil.example/', undefined],
+    ['/\\evil.example', undefined],
+    ['relative', undefined],
+    ['http:evil.example', undefined],
   ] as const) {
     test(`a Location of ${location} ${passed === undefined ? 'is dropped' : 'leads below the mount'}`, () => {
       const found = inboundHeaders([['Location', location]], '/clusters/prod').find(([name]) => name === 'Location')?.[1]
@@ -72,13 +148,32 @@ suite('the header boundary', () => {
     })
   }
 
-  for (const [said, passed] of [['no-cache, private', 'no-cache, private'], ['public, max-age=60', 'max-age=60, private'], ['s-maxage=9,immutable', 'immutable, private'], ['PUBLIC', 'private'], ['no-store', 'no-store, private']] as const) {
+  for (const [said, passed] of [
+    ['no-cache, private', 'no-cache, private'],
+    ['public, max-age=60', 'max-age=60, private'],
+    ['s-maxage=9,immutable', 'immutable, private'],
+    ['PUBLIC', 'private'],
+    ['no-store', 'no-store, private'],
+  ] as const) {
     test(`no store may keep for others what says "${said}"`, () => {
       assert.deepEqual(inboundHeaders([['Cache-Control', said]], ''), [['Cache-Control', passed]])
     })
   }
 
   test('a value that Node would not send is dropped with its line', () => {
-    assert.deepEqual(inboundHeaders([['Warning', 'a\x01b'], ['Warning', '299 - "\xe9"'], ['Cache-Control', 'private']], ''), [['Warning', '299 - "\xe9"'], ['Cache-Control', 'private']])
+    assert.deepEqual(
+      inboundHeaders(
+        [
+          ['Warning', 'a\x01b'],
+          ['Warning', '299 - "\xe9"'],
+          ['Cache-Control', 'private'],
+        ],
+        '',
+      ),
+      [
+        ['Warning', '299 - "\xe9"'],
+        ['Cache-Control', 'private'],
+      ],
+    )
   })
 })

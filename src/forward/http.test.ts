@@ -25,7 +25,13 @@ interface Seen {
 }
 
 const asked = (more: Partial<UpstreamRequest> = {}): UpstreamRequest => ({
-  method: 'GET', path: '/api', headers: [], body: undefined, signal: new AbortController().signal, answerWithinMs: 5_000, ...more,
+  method: 'GET',
+  path: '/api',
+  headers: [],
+  body: undefined,
+  signal: new AbortController().signal,
+  answerWithinMs: 5_000,
+  ...more,
 })
 
 async function fetchBy(upstream: Upstream, more: Partial<UpstreamRequest> = {}): Promise<Seen> {
@@ -54,11 +60,17 @@ suite('an upstream over HTTP', () => {
     assert.deepEqual(seen.forwarded, { bytes: 15, end: 'complete' })
     const [line, ...lines] = raw.heads()[0]?.split('\r\n') ?? []
     assert.equal(line, `GET ${path} HTTP/1.1`)
-    assert.deepEqual(lines.filter((text) => /^(accept|authorization)/i.test(text)), ['Accept: a', 'Accept: b', 'Authorization: Bearer t'])
+    assert.deepEqual(
+      lines.filter((text) => /^(accept|authorization)/i.test(text)),
+      ['Accept: a', 'Accept: b', 'Authorization: Bearer t'],
+    )
   })
 
   test('header bytes outside ASCII come through as they are', async (t) => {
-    const { upstream } = await stage(t, (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nWarning: 299 - "\xc3\xa9\xff"\r\n\r\n', 'latin1'))
+    const { upstream } = await stage(
+      t,
+      (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nWarning: 299 - "\xc3\xa9\xff"\r\n\r\n', 'latin1'),
+    )
     assert.deepEqual((await fetchBy(upstream)).head?.headers.at(-1), ['Warning', '299 - "\xc3\xa9\xff"'])
   })
 
@@ -79,11 +91,20 @@ suite('an upstream over HTTP', () => {
     ['breaks off within its head', (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Le')],
     ['talks something else', (socket) => void socket.end('SSH-2.0-OpenSSH_9.9\r\n')],
     ['names two lengths', (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd')],
-    ['names a length and chunks', (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n')],
+    [
+      'names a length and chunks',
+      (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
+    ],
     ['folds a header', (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Type: a\r\n b\r\nContent-Length: 0\r\n\r\n')],
     ['says Continue unasked', (socket) => void socket.write('HTTP/1.1 100 Continue\r\n\r\n')],
-    ['changes protocol unasked', (socket) => void socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')],
-    ['sends more header than anybody needs', (socket) => void socket.write(`HTTP/1.1 200 OK\r\nX: ${'a'.repeat(70_000)}\r\nContent-Length: 0\r\n\r\n`)],
+    [
+      'changes protocol unasked',
+      (socket) => void socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'),
+    ],
+    [
+      'sends more header than anybody needs',
+      (socket) => void socket.write(`HTTP/1.1 200 OK\r\nX: ${'a'.repeat(70_000)}\r\nContent-Length: 0\r\n\r\n`),
+    ],
   ] as ReadonlyArray<readonly [string, RawAnswering]>) {
     test(`is unavailable when it ${what}, and the next request has a new connection`, async (t) => {
       const { raw, upstream } = await stage(t, (socket, head, nth) => (nth === 0 ? answer(socket, head, nth) : void socket.write(OK)))
@@ -110,7 +131,13 @@ suite('an upstream over HTTP', () => {
   }
 
   test('bytes beyond the announced length reach nobody, and no later answer', async (t) => {
-    const { raw, upstream } = await stage(t, (socket, _head, nth) => void socket.write(nth === 0 ? `HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret` : OK))
+    const { raw, upstream } = await stage(
+      t,
+      (socket, _head, nth) =>
+        void socket.write(
+          nth === 0 ? `HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret` : OK,
+        ),
+    )
     assert.equal((await fetchBy(upstream)).body, 'ok')
     assert.equal((await fetchBy(upstream)).body, '{"kind":"List"}')
     assert.equal(raw.connections.length, 2)
@@ -132,7 +159,13 @@ suite('an upstream over HTTP', () => {
   })
 
   test('1xx answers concern nobody, and trailers neither', async (t) => {
-    const { upstream } = await stage(t, (socket) => void socket.write(`HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n${chunked}2\r\nok\r\n0\r\nX-Trailer: t\r\n\r\n`))
+    const { upstream } = await stage(
+      t,
+      (socket) =>
+        void socket.write(
+          `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n${chunked}2\r\nok\r\n0\r\nX-Trailer: t\r\n\r\n`,
+        ),
+    )
     const seen = await fetchBy(upstream)
     assert.equal(seen.head?.status, 200)
     assert.equal(seen.body, 'ok')
@@ -153,21 +186,30 @@ suite('an upstream over HTTP', () => {
   }
 
   test('a redirect is an answer like any other', async (t) => {
-    const { raw, upstream } = await stage(t, (socket) => void socket.write('HTTP/1.1 307 Temporary Redirect\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n'))
+    const { raw, upstream } = await stage(
+      t,
+      (socket) => void socket.write('HTTP/1.1 307 Temporary Redirect\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n'),
+    )
     assert.equal((await fetchBy(upstream)).head?.status, 307)
     assert.equal(raw.heads().length, 1)
   })
 
-  test('an aborted request closes the upstream\'s side at once, before the head and after it', async (t) => {
+  test("an aborted request closes the upstream's side at once, before the head and after it", async (t) => {
     const { raw, upstream } = await stage(t, (socket, _head, nth) => void (nth === 0 || socket.write(`${chunked}5\r\nhello\r\n`)))
     const before = new AbortController()
     const first = fetchBy(upstream, { signal: before.signal })
-    await eventually(() => raw.heads().length, (count) => count === 1)
+    await eventually(
+      () => raw.heads().length,
+      (count) => count === 1,
+    )
     before.abort()
     assert.equal((await first).forwarded.end, 'aborted')
     const after = new AbortController()
     const second = fetchBy(upstream, { signal: after.signal })
-    await eventually(() => raw.heads().length, (count) => count === 2)
+    await eventually(
+      () => raw.heads().length,
+      (count) => count === 2,
+    )
     setTimeout(() => after.abort(), 50)
     assert.deepEqual((await second).forwarded, { bytes: 5, end: 'aborted' })
     await eventually(() => raw.connections.every(({ socket }) => socket.destroyed), Boolean)
@@ -187,7 +229,9 @@ suite('an upstream over HTTP', () => {
 
   test('a caller that takes nothing while bytes wait is treated as gone, one that is merely slow is not', async (t) => {
     const body = 'x'.repeat(400_000)
-    const { upstream } = await stage(t, (socket) => void socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`), { stalledAfterMs: 200 })
+    const { upstream } = await stage(t, (socket) => void socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`), {
+      stalledAfterMs: 200,
+    })
     const stuck = new Writable({ highWaterMark: 1, write: () => undefined })
     assert.equal((await upstream.forward(asked(), async () => stuck)).end, 'caller-gone')
     const slow = new Writable({ highWaterMark: 1, write: (_chunk, _encoding, done) => void setTimeout(done, 60) })
@@ -195,13 +239,19 @@ suite('an upstream over HTTP', () => {
   })
 
   test('the bound on the answer begins anew with each piece of the body', async (t) => {
-    const { upstream } = await stage(t, (socket) => void socket.on('data', (text: string) => text.endsWith('0\r\n\r\n') && socket.write(OK)))
-    const slow = Readable.from((async function* () {
-      for (let i = 0; i < 8; i += 1) {
-        await new Promise((resolve) => setTimeout(resolve, 60))
-        yield Buffer.from('x')
-      }
-    })(), { objectMode: false })
+    const { upstream } = await stage(
+      t,
+      (socket) => void socket.on('data', (text: string) => text.endsWith('0\r\n\r\n') && socket.write(OK)),
+    )
+    const slow = Readable.from(
+      (async function* () {
+        for (let i = 0; i < 8; i += 1) {
+          await new Promise((resolve) => setTimeout(resolve, 60))
+          yield Buffer.from('x')
+        }
+      })(),
+      { objectMode: false },
+    )
     const { head } = await fetchBy(upstream, { method: 'POST', body: slow, answerWithinMs: 250 })
     assert.equal(head?.status, 200)
   })
@@ -210,24 +260,38 @@ suite('an upstream over HTTP', () => {
     const { upstream } = await stage(t, (socket) => void socket.pause())
     const silent = new Readable({ read: () => undefined })
     await refusesWith('request_timeout', fetchBy(upstream, { method: 'POST', body: silent, answerWithinMs: 100 }))
-    const endless = new Readable({ read() { this.push(Buffer.alloc(65_536)) } })
+    const endless = new Readable({
+      read() {
+        this.push(Buffer.alloc(65_536))
+      },
+    })
     await refusesWith('upstream_timeout', fetchBy(upstream, { method: 'POST', body: endless, answerWithinMs: 300 }))
   })
 
   test('a body that fails is not sent as if it were whole, and its own refusal comes back', async (t) => {
     const { raw, upstream } = await stage(t, () => undefined)
-    const failing = Readable.from((async function* () {
-      yield Buffer.from('half')
-      throw new Refusal('body_too_large')
-    })(), { objectMode: false })
+    const failing = Readable.from(
+      (async function* () {
+        yield Buffer.from('half')
+        throw new Refusal('body_too_large')
+      })(),
+      { objectMode: false },
+    )
     await refusesWith('body_too_large', fetchBy(upstream, { method: 'POST', body: failing }))
     await eventually(() => raw.connections.every(({ socket }) => socket.destroyed), Boolean)
     assert.doesNotMatch(raw.connections[0]?.received ?? '', /\r\n0\r\n\r\n$/)
   })
 
   test('an upstream that answers before it has the body is heard', async (t) => {
-    const { upstream } = await stage(t, (socket) => void socket.end('HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig'))
-    const endless = new Readable({ read() { setTimeout(() => this.push(Buffer.alloc(1_000)), 5) } })
+    const { upstream } = await stage(
+      t,
+      (socket) => void socket.end('HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig'),
+    )
+    const endless = new Readable({
+      read() {
+        setTimeout(() => this.push(Buffer.alloc(1_000)), 5)
+      },
+    })
     const seen = await fetchBy(upstream, { method: 'POST', body: endless })
     assert.equal(seen.head?.status, 413)
     endless.destroy()
@@ -236,7 +300,12 @@ suite('an upstream over HTTP', () => {
   test('a head that nobody wants, or that was refused, drops the answer and its connection', async (t) => {
     const { raw, upstream } = await stage(t)
     assert.deepEqual(await upstream.forward(asked(), async () => undefined), { bytes: 0, end: 'complete' })
-    await refusesWith('content_refused', upstream.forward(asked(), async () => { throw new Refusal('content_refused') }))
+    await refusesWith(
+      'content_refused',
+      upstream.forward(asked(), async () => {
+        throw new Refusal('content_refused')
+      }),
+    )
     assert.equal((await fetchBy(upstream)).head?.status, 200)
     assert.equal(raw.connections.length, 3)
   })
@@ -244,15 +313,22 @@ suite('an upstream over HTTP', () => {
   test('2,000 watches at once each have their own events', async (t) => {
     const { raw, upstream } = await stage(t, (socket, head) => void socket.write(`${chunked}5\r\n${/n=(\d+)/.exec(head)?.[1]}\n\r\n`))
     const abort = new AbortController()
-    const bodies: string[] = []
+    const bodies = new Map<number, string>()
     const { setMaxListeners } = await import('node:events')
     setMaxListeners(0, abort.signal)
     const watching = Array.from({ length: 2_000 }, (_, i) => {
-      const destination = new Writable({ write: (chunk: Buffer, _encoding, done) => done(void (bodies[i] = chunk.toString())) })
-      return upstream.forward(asked({ path: `/watch?n=${1_000 + i}`, signal: abort.signal, answerWithinMs: 30_000 }), async () => destination)
+      const destination = new Writable({ write: (chunk: Buffer, _encoding, done) => done(void bodies.set(i, chunk.toString())) })
+      return upstream.forward(
+        asked({ path: `/watch?n=${1_000 + i}`, signal: abort.signal, answerWithinMs: 30_000 }),
+        async () => destination,
+      )
     })
-    await eventually(() => bodies.filter(Boolean).length, (count) => count === 2_000, 30_000)
-    assert.ok(bodies.every((body, i) => body === `${1_000 + i}\n`))
+    await eventually(
+      () => bodies.size,
+      (count) => count === 2_000,
+      30_000,
+    )
+    assert.ok([...bodies].every(([i, body]) => body === `${1_000 + i}\n`))
     abort.abort()
     assert.ok((await Promise.all(watching)).every(({ end, bytes }) => end === 'aborted' && bytes === 5))
     await eventually(() => raw.connections.every(({ socket }) => socket.destroyed), Boolean, 10_000)

@@ -12,7 +12,14 @@ import { createHttpUpstream } from './http.ts'
 import { type KubernetesRequest, kubernetesAct } from './kubernetes.ts'
 
 export const LOGIN: Proof = { kind: 'login', loginId: 'login-of-the-test' }
-export const BEARER: Proof = { kind: 'bearer', token: new Secret('t'), digest: 'd', audiences: [], scopes: [], expiresAt: Number.MAX_SAFE_INTEGER }
+export const BEARER: Proof = {
+  kind: 'bearer',
+  token: new Secret('t'),
+  digest: 'd',
+  audiences: [],
+  scopes: [],
+  expiresAt: Number.MAX_SAFE_INTEGER,
+}
 
 export interface ActStage {
   /** Where the caller asks. */
@@ -49,7 +56,11 @@ export async function stageAct(t: TestContext, options: ActStageOptions): Promis
   let live = 0
   let tokens = 0
   const credential = () => bearerCredential(new Secret(`token-${tokens}`), Number.MAX_SAFE_INTEGER)
-  const caller: Caller = { principal: { kind: 'person', provider: 'corp', issuer: 'i', subject: 's', groups: [] }, proof: options.proof ?? BEARER, ended: ended.signal }
+  const caller: Caller = {
+    principal: { kind: 'person', provider: 'corp', issuer: 'i', subject: 's', groups: [] },
+    proof: options.proof ?? BEARER,
+    ended: ended.signal,
+  }
   const grant = (): Grant => ({
     caller,
     credential: credential(),
@@ -62,10 +73,31 @@ export async function stageAct(t: TestContext, options: ActStageOptions): Promis
     streamOpened: async () => void recorded.push('stream opened'),
     ...options.grant,
   })
-  const target = { upstream, streamMaxAgeMs: options.maxAgeMs ?? 60_000, answerWithinMs: options.answerWithinMs ?? 5_000, liveStreams: (change: 1 | -1) => void (live += change), stopping: stopping.signal }
+  const target = {
+    upstream,
+    streamMaxAgeMs: options.maxAgeMs ?? 60_000,
+    answerWithinMs: options.answerWithinMs ?? 5_000,
+    liveStreams: (change: 1 | -1) => {
+      live += change
+    },
+    stopping: stopping.signal,
+  }
   const answer: RequestListener = (request, response) => {
-    const asked = { request, response, path: request.url ?? '/', mount: '/clusters/prod', stream: false, writes: false, effect: 'x', bodyLimit: 1_000_000_000, ...options.asked?.(request) }
-    kubernetesAct(target, asked)(grant()).then(
+    const asked = {
+      request,
+      response,
+      path: request.url ?? '/',
+      mount: '/clusters/prod',
+      stream: false,
+      writes: false,
+      effect: 'x',
+      bodyLimit: 1_000_000_000,
+      ...options.asked?.(request),
+    }
+    kubernetesAct(
+      target,
+      asked,
+    )(grant()).then(
       (acted) => ends.push(acted),
       (error: unknown) => {
         const refusal = error instanceof Refusal ? error : asRefusal(error)
@@ -84,7 +116,15 @@ export async function stageAct(t: TestContext, options: ActStageOptions): Promis
     await Promise.all([new Promise((resolve) => server.close(resolve)), upstream.close()])
   })
   const { port } = server.address() as AddressInfo
-  return { port, origin: `http://127.0.0.1:${port}`, ends, recorded, live: () => live, endCaller: (reason) => ended.abort(reason), stop: () => stopping.abort() }
+  return {
+    port,
+    origin: `http://127.0.0.1:${port}`,
+    ends,
+    recorded,
+    live: () => live,
+    endCaller: (reason) => ended.abort(reason),
+    stop: () => stopping.abort(),
+  }
 }
 
 /** An ordinary HTTP server as upstream. */

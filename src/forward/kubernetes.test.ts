@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { suite, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually, exchangeRaw, openRaw } from '../../test/fakes/raw-http.ts'
 import { Refusal } from '../errors.ts'
 import { LOGIN, stageAct, startUpstream } from './kubernetes.fake.ts'
@@ -14,9 +14,13 @@ const STREAM = { asked: () => ({ stream: true }) }
 const PIECE = Buffer.alloc(65_536, 'x')
 
 /** A body of so many pieces, made only as fast as it is taken. */
-const pieces = (count: number) => Readable.from((function* () {
-  for (let i = 0; i < count; i += 1) yield PIECE
-})(), { objectMode: false })
+const pieces = (count: number) =>
+  Readable.from(
+    (function* () {
+      for (let i = 0; i < count; i += 1) yield PIECE
+    })(),
+    { objectMode: false },
+  )
 
 /** The most RSS grew by while `work` ran. */
 async function growthDuring(work: () => Promise<unknown>): Promise<number> {
@@ -29,22 +33,42 @@ async function growthDuring(work: () => Promise<unknown>): Promise<number> {
 
 suite('an act on a Kubernetes API server', () => {
   test('an answer is passed on with its status, and dressed so that a browser only shows it', async (t) => {
-    const upstream = await startUpstream(t, (_request, response) => response.writeHead(403, { ...JSON_TYPE, 'set-cookie': 'a=b', 'audit-id': 'a-1', 'x-secret': 's' }).end('{"kind":"Status"}'))
+    const upstream = await startUpstream(t, (_request, response) =>
+      response.writeHead(403, { ...JSON_TYPE, 'set-cookie': 'a=b', 'audit-id': 'a-1', 'x-secret': 's' }).end('{"kind":"Status"}'),
+    )
     const { origin, ends } = await stageAct(t, { upstream })
     const answer = await fetch(`${origin}/api`)
     assert.equal(answer.status, 403)
     assert.equal(await answer.text(), '{"kind":"Status"}')
-    assert.deepEqual([answer.headers.get('set-cookie'), answer.headers.get('x-secret'), answer.headers.get('audit-id')], [null, null, 'a-1'])
+    assert.deepEqual(
+      [answer.headers.get('set-cookie'), answer.headers.get('x-secret'), answer.headers.get('audit-id')],
+      [null, null, 'a-1'],
+    )
     assert.match(answer.headers.get('content-security-policy') ?? '', /^sandbox/)
     assert.equal(answer.headers.get('x-content-type-options'), 'nosniff')
     assert.deepEqual(ends, [{ result: 'completed', status: 403, bytes: 17, upstreamAuditId: 'a-1', cause: 'complete' }])
   })
 
   test('no header of an answer is there twice', async (t) => {
-    const upstream = await startUpstream(t, (_request, response) => response.writeHead(200, [['Date', 'Thu, 01 Jan 2026 00:00:00 GMT'], ['Content-Type', 'application/json'], ['Content-Length', '2'], ['Cache-Control', 'no-cache, private']].flat()).end('{}'))
+    const upstream = await startUpstream(t, (_request, response) =>
+      response
+        .writeHead(
+          200,
+          [
+            ['Date', 'Thu, 01 Jan 2026 00:00:00 GMT'],
+            ['Content-Type', 'application/json'],
+            ['Content-Length', '2'],
+            ['Cache-Control', 'no-cache, private'],
+          ].flat(),
+        )
+        .end('{}'),
+    )
     const { port } = await stageAct(t, { upstream })
     const { head } = await exchangeRaw(port, 'GET /api HTTP/1.1\r\nHost: x\r\n\r\n')
-    const names = head.split('\r\n').slice(1).map((line) => line.split(':')[0])
+    const names = head
+      .split('\r\n')
+      .slice(1)
+      .map((line) => line.split(':')[0])
     assert.equal(new Set(names).size, names.length, head)
     assert.match(head, /date: thu, 01 jan 2026/)
   })
@@ -58,7 +82,10 @@ suite('an act on a Kubernetes API server', () => {
       response.writeHead(200, JSON_TYPE).end('{}')
     })
     const { port } = await stageAct(t, { upstream })
-    const answer = await exchangeRaw(port, 'POST /api HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: Impersonate-User\r\nTE: trailers\r\nConnection: close, Authorization\r\n\r\n5;evil="1"\r\nhello\r\n0\r\nImpersonate-User: admin\r\n\r\n')
+    const answer = await exchangeRaw(
+      port,
+      'POST /api HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: Impersonate-User\r\nTE: trailers\r\nConnection: close, Authorization\r\n\r\n5;evil="1"\r\nhello\r\n0\r\nImpersonate-User: admin\r\n\r\n',
+    )
     assert.equal(answer.status, 200)
     assert.equal(body, 'hello')
     assert.deepEqual(seen?.rawTrailers, [])
@@ -93,7 +120,9 @@ suite('an act on a Kubernetes API server', () => {
 
   for (const type of ['text/html', 'image/svg+xml', undefined]) {
     test(`an answer of type ${type} is not given to a cookie, not a byte of it`, async (t) => {
-      const upstream = await startUpstream(t, (_request, response) => response.writeHead(200, type === undefined ? {} : { 'content-type': type }).end('<script>alert(1)</script>'))
+      const upstream = await startUpstream(t, (_request, response) =>
+        response.writeHead(200, type === undefined ? {} : { 'content-type': type }).end('<script>alert(1)</script>'),
+      )
       const { origin, ends } = await stageAct(t, { upstream, proof: LOGIN })
       const answer = await fetch(`${origin}/api`)
       assert.equal(answer.status, 502)
@@ -156,7 +185,10 @@ suite('an act on a Kubernetes API server', () => {
   })
 
   test('a body of exactly the limit is taken, and 100 Continue comes when it is wanted', async (t) => {
-    const upstream = await startUpstream(t, (request, response) => void request.resume().on('end', () => response.writeHead(200, JSON_TYPE).end('{}')))
+    const upstream = await startUpstream(
+      t,
+      (request, response) => void request.resume().on('end', () => response.writeHead(200, JSON_TYPE).end('{}')),
+    )
     const { port } = await stageAct(t, { upstream, asked: () => ({ bodyLimit: 5 }) })
     const connection = await openRaw(port)
     connection.send('POST /api HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n')
@@ -179,7 +211,9 @@ suite('an act on a Kubernetes API server', () => {
     const count = 3_200
     let received = 0
     const upstream = await startUpstream(t, (request, response) => {
-      request.on('data', (part: Buffer) => void (received += part.length))
+      request.on('data', (part: Buffer) => {
+        received += part.length
+      })
       request.on('end', () => void pieces(count).pipe(response.writeHead(200, { 'content-type': 'text/plain' })))
     })
     const { origin, ends } = await stageAct(t, { upstream })
@@ -193,7 +227,10 @@ suite('an act on a Kubernetes API server', () => {
     })
     assert.equal(received, count * PIECE.length)
     assert.equal(down, count * PIECE.length)
-    assert.deepEqual(ends.map((end) => 'bytes' in end && end.bytes), [down])
+    assert.deepEqual(
+      ends.map((end) => 'bytes' in end && end.bytes),
+      [down],
+    )
     // Both ends of both connections are in this process; what is not garbage yet counts too.
     assert.ok(grown < 120_000_000, `RSS grew by ${Math.round(grown / 1e6)} MB`)
   })
@@ -213,36 +250,67 @@ suite('an act on a Kubernetes API server', () => {
     const connection = await openRaw(port)
     connection.socket.pause()
     connection.send('GET /api HTTP/1.1\r\nHost: x\r\n\r\n')
-    await eventually(() => sent, (bytes) => bytes > 0)
+    await eventually(
+      () => sent,
+      (bytes) => bytes > 0,
+    )
     let before = -1
-    await eventually(async () => {
-      const unchanged = before === sent
-      before = sent
-      await sleep(300)
-      return unchanged
-    }, Boolean, 15_000)
+    await eventually(
+      async () => {
+        const unchanged = before === sent
+        before = sent
+        await sleep(300)
+        return unchanged
+      },
+      Boolean,
+      15_000,
+    )
     assert.ok(sent < 30_000_000, `${sent} bytes were made for nobody`)
     connection.socket.destroy()
-    await eventually(() => ends.length, (length) => length === 1)
+    await eventually(
+      () => ends.length,
+      (length) => length === 1,
+    )
     assert.deepEqual(codeOf(ends[0]), { ...ends[0], result: 'failed', cause: 'caller-gone' })
   })
 
-  test('a caller that vanishes ends the target\'s side, before the head and while it uploads', async (t) => {
+  test("a caller that vanishes ends the target's side, before the head and while it uploads", async (t) => {
     let closed = 0
-    const upstream = await startUpstream(t, (request) => void request.resume().on('close', () => (closed += 1)).on('error', () => undefined))
+    const upstream = await startUpstream(
+      t,
+      (request) =>
+        void request
+          .resume()
+          .on('close', () => {
+            closed += 1
+          })
+          .on('error', () => undefined),
+    )
     const { port, ends } = await stageAct(t, { upstream })
-    for (const [i, head] of ['GET /api HTTP/1.1\r\nHost: x\r\n\r\n', 'POST /api HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf'].entries()) {
+    for (const [i, head] of [
+      'GET /api HTTP/1.1\r\nHost: x\r\n\r\n',
+      'POST /api HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf',
+    ].entries()) {
       const connection = await openRaw(port)
       connection.send(head)
       await sleep(100)
       connection.socket.resetAndDestroy()
-      await eventually(() => closed, (count) => count === i + 1)
+      await eventually(
+        () => closed,
+        (count) => count === i + 1,
+      )
     }
-    await eventually(() => ends.length, (length) => length === 2)
+    await eventually(
+      () => ends.length,
+      (length) => length === 2,
+    )
     for (const end of ends) assert.equal('cause' in end && end.cause, 'caller-gone')
   })
 
-  for (const [what, body] of [['an announced', 'HTTP/1.1 200 OK'], ['a chunked', 'HTTP/1.1 200 OK']] as const) {
+  for (const [what, body] of [
+    ['an announced', 'HTTP/1.1 200 OK'],
+    ['a chunked', 'HTTP/1.1 200 OK'],
+  ] as const) {
     test(`half of ${what} answer is cut, never ended as if it were whole`, async (t) => {
       const upstream = await startUpstream(t, (_request, response) => {
         response.writeHead(200, { ...JSON_TYPE, ...(what === 'a chunked' ? {} : { 'content-length': '100' }) })
@@ -255,17 +323,21 @@ suite('an act on a Kubernetes API server', () => {
       assert.ok(all.startsWith(body))
       assert.match(all, /\{"half":/)
       assert.doesNotMatch(all, /\r\n0\r\n\r\n$/)
-      assert.deepEqual(ends, [{ result: 'failed', cause: 'upstream-broke', code: 'upstream_broke', status: 200, bytes: 8, upstreamAuditId: undefined }])
+      assert.deepEqual(ends, [
+        { result: 'failed', cause: 'upstream-broke', code: 'upstream_broke', status: 200, bytes: 8, upstreamAuditId: undefined },
+      ])
     })
   }
 })
 
 suite('a stream through an act', () => {
-  const watching = (events: readonly string[] = ['{"n":1}\n']) => (_request: IncomingMessage, response: ServerResponse) => {
-    response.writeHead(200, { ...JSON_TYPE, 'audit-id': 'w-1' })
-    response.flushHeaders()
-    for (const event of events) response.write(event)
-  }
+  const watching =
+    (events: readonly string[] = ['{"n":1}\n']) =>
+    (_request: IncomingMessage, response: ServerResponse) => {
+      response.writeHead(200, { ...JSON_TYPE, 'audit-id': 'w-1' })
+      response.flushHeaders()
+      for (const event of events) response.write(event)
+    }
 
   test('its head comes before any event, and each event at once', async (t) => {
     let emit: (event: string) => void = () => undefined
@@ -300,14 +372,20 @@ suite('a stream through an act', () => {
       await connection.until(/\{"n":1\}/)
       end(stage)
       await connection.until(/\r\n0\r\n\r\n$/, 6_000)
-      await eventually(() => stage.ends.length, (length) => length === 1)
+      await eventually(
+        () => stage.ends.length,
+        (length) => length === 1,
+      )
       assert.deepEqual(stage.ends, [{ result: 'stream-closed', cause, status: 200, bytes: 8, upstreamAuditId: 'w-1' }])
       assert.equal(stage.live(), 0)
     })
   }
 
   test('ends by logout although its caller reads nothing', async (t) => {
-    const upstream = await startUpstream(t, (_request, response) => void pieces(10_000).pipe(response.writeHead(200, { 'content-type': 'text/plain' })))
+    const upstream = await startUpstream(
+      t,
+      (_request, response) => void pieces(10_000).pipe(response.writeHead(200, { 'content-type': 'text/plain' })),
+    )
     const stage = await stageAct(t, { upstream, ...STREAM })
     const connection = await openRaw(stage.port)
     connection.send('GET /api?watch=1 HTTP/1.1\r\nHost: x\r\n\r\n')
@@ -315,7 +393,11 @@ suite('a stream through an act', () => {
     connection.socket.pause()
     await sleep(200)
     stage.endCaller()
-    await eventually(() => stage.ends.length, (length) => length === 1, 6_000)
+    await eventually(
+      () => stage.ends.length,
+      (length) => length === 1,
+      6_000,
+    )
     assert.equal(stage.live(), 0)
   })
 
@@ -340,7 +422,10 @@ suite('a stream through an act', () => {
 
   test('a caller that ended before the head is refused with the reason it ended for', async (t) => {
     const upstream = await startUpstream(t, () => undefined)
-    for (const [reason, code] of [[undefined, 'login_ended'], [new Refusal('store_unavailable'), 'store_unavailable']] as const) {
+    for (const [reason, code] of [
+      [undefined, 'login_ended'],
+      [new Refusal('store_unavailable'), 'store_unavailable'],
+    ] as const) {
       const stage = await stageAct(t, { upstream, proof: LOGIN })
       const asking = fetch(`${stage.origin}/api`)
       await sleep(50)
@@ -351,13 +436,21 @@ suite('a stream through an act', () => {
 
   test('ended by the target it ends properly, and broken off it is cut', async (t) => {
     const upstream = await startUpstream(t, (request, response) => {
-      response.writeHead(200, JSON_TYPE).write('{"n":1}\n', () => setTimeout(() => (request.url === '/end' ? response.end() : response.destroy()), 30))
+      response
+        .writeHead(200, JSON_TYPE)
+        .write('{"n":1}\n', () => setTimeout(() => (request.url === '/end' ? response.end() : response.destroy()), 30))
     })
     const { origin, ends } = await stageAct(t, { upstream, ...STREAM })
     assert.equal(await (await fetch(`${origin}/end`)).text(), '{"n":1}\n')
     await assert.rejects((async () => (await fetch(`${origin}/break`)).text())())
-    await eventually(() => ends.length, (length) => length === 2)
-    assert.deepEqual(ends.map((end) => 'cause' in end && end.cause), ['upstream-ended', 'upstream-broke'])
+    await eventually(
+      () => ends.length,
+      (length) => length === 2,
+    )
+    assert.deepEqual(
+      ends.map((end) => 'cause' in end && end.cause),
+      ['upstream-ended', 'upstream-broke'],
+    )
   })
 
   test('a refused watch is an ordinary answer', async (t) => {

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { addressReader, networkOf } from './address.ts'
 
-suite('the caller\'s address', () => {
-  const cases: ReadonlyArray<readonly [what: string, behind: readonly string[], peer: string | undefined, forwarded: string | undefined, address: string]> = [
+suite("the caller's address", () => {
+  const cases: ReadonlyArray<
+    readonly [what: string, behind: readonly string[], peer: string | undefined, forwarded: string | undefined, address: string]
+  > = [
     ['of anybody is the peer, whatever it says', [], '203.0.113.5', '198.51.100.1', '203.0.113.5'],
     ['behind a trusted proxy is what that proxy wrote', ['10.0.0.0/8'], '10.1.2.3', '203.0.113.5', '203.0.113.5'],
     ['is the last that no trusted proxy wrote', ['10.0.0.0/8'], '10.1.2.3', '6.6.6.6, 203.0.113.5, 10.9.9.9', '203.0.113.5'],
@@ -20,8 +22,13 @@ suite('the caller\'s address', () => {
   }
 
   for (const [address, network] of [
-    ['203.0.113.5', '203.0.113.5'], ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'], ['2001:db8:1:2::1', '2001:db8:1:2::/64'], ['2001:0db8::9', '2001:db8:0:0::/64'],
-    ['::1', '0:0:0:0::/64'], ['fe80::1%eth0', 'fe80:0:0:0::/64'], ['unknown', 'unknown'],
+    ['203.0.113.5', '203.0.113.5'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::1', '2001:db8:1:2::/64'],
+    ['2001:0db8::9', '2001:db8:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['unknown', 'unknown'],
   ] as const) {
     test(`limits count ${address} as ${network}`, () => assert.equal(networkOf(address), network))
   }

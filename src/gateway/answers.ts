@@ -6,7 +6,7 @@
  * wrong and the mend, and the request id; none carries a value of the request.
  */
 import type { ServerResponse } from 'node:http'
-import type { Refusal } from '../errors.ts'
+import type { Refusal, RefusalCode } from '../errors.ts'
 import { page } from './page.ts'
 
 /** Set on everything the gateway says itself: never cached, never framed, never sniffed. */
@@ -31,6 +31,14 @@ export interface AnswerContext {
   readonly form: Form
 }
 
+const ENDS_CONNECTION: ReadonlySet<RefusalCode> = new Set([
+  'header_ambiguous',
+  'headers_too_many',
+  'path_ambiguous',
+  'host_unknown',
+  'request_timeout',
+])
+
 /** Sends a refusal. Does nothing but close the connection when an answer has already begun. */
 export function answerRefusal({ response, requestId, form }: AnswerContext, refusal: Refusal): void {
   if (response.headersSent) return void response.destroy()
@@ -41,8 +49,9 @@ export function answerRefusal({ response, requestId, form }: AnswerContext, refu
       'WWW-Authenticate',
       refusal.code.startsWith('token_') ? 'Bearer realm="mandate", error="invalid_token"' : 'Bearer realm="mandate"',
     )
-  // Not after 413: a closed socket with unread bytes is reset, and the caller never reads why.
-  if (refusal.status === 431 || refusal.status === 408) response.setHeader('Connection', 'close')
+  // Where another parser may see another request begin, this connection takes none any more. Not after 413: a closed
+  // socket with unread bytes is reset, and the caller never reads why.
+  if (ENDS_CONNECTION.has(refusal.code)) response.setHeader('Connection', 'close')
   if (form === 'page') return answerPage(response, refusal.status, refusalPage(refusal, requestId), requestId)
   const body = form === 'status' ? statusOf(refusal, requestId) : problemOf(refusal, requestId)
   const type = form === 'status' ? 'application/json' : 'application/problem+json'

@@ -9,11 +9,18 @@ const loopback = createCookies('http://localhost:8080', 60_000)
 const value = new Secret('v'.repeat(43))
 
 suite('cookies', () => {
-  for (const [what, line] of [['login', secure.setLogin(value)], ['browser', secure.setBrowser(value)], ['cleared login', secure.clearLogin()]] as const) {
+  for (const [what, line] of [
+    ['login', secure.setLogin(value)],
+    ['browser', secure.setBrowser(value)],
+    ['cleared login', secure.clearLogin()],
+  ] as const) {
     test(`over https the ${what} cookie can be set by no other host and read by no script`, () => {
       const [pair = '', ...attributes] = line.split('; ')
       assert.match(pair, /^__Host-mandate(-browser)?=/)
-      assert.ok(['Path=/', 'HttpOnly', 'Secure', 'SameSite=Lax'].every((attribute) => attributes.includes(attribute)), line)
+      assert.ok(
+        ['Path=/', 'HttpOnly', 'Secure', 'SameSite=Lax'].every((attribute) => attributes.includes(attribute)),
+        line,
+      )
       assert.doesNotMatch(line, /domain/i)
     })
   }
@@ -36,6 +43,9 @@ suite('cookies', () => {
   })
 
   test('refuses a cookie that was sent twice: one of them was set by somebody else', () => {
-    assert.throws(() => secure.login('__Host-mandate=a; __Host-mandate=b'), (error: unknown) => error instanceof Refusal && error.code === 'header_ambiguous')
+    assert.throws(
+      () => secure.login('__Host-mandate=a; __Host-mandate=b'),
+      (error: unknown) => error instanceof Refusal && error.code === 'header_ambiguous',
+    )
   })
 })

@@ -15,7 +15,13 @@ suite('pages', () => {
       { kind: 'small', text: HOSTILE },
       { kind: 'facts', facts: [[HOSTILE, HOSTILE]] },
       { kind: 'links', title: HOSTILE, links: [{ label: HOSTILE, href: `/x?${HOSTILE}` }] },
-      { kind: 'actions', actions: [{ label: HOSTILE, href: `/x?${HOSTILE}`, note: HOSTILE }, { label: HOSTILE, href: '/y', post: { [HOSTILE]: HOSTILE } }] },
+      {
+        kind: 'actions',
+        actions: [
+          { label: HOSTILE, href: `/x?${HOSTILE}`, note: HOSTILE },
+          { label: HOSTILE, href: '/y', post: { [HOSTILE]: HOSTILE } },
+        ],
+      },
     ],
   })
 
@@ -27,11 +33,12 @@ suite('pages', () => {
   test('no page has a script, and the policy would let none run', () => {
     assert.match(policy, /^default-src 'none'/)
     assert.doesNotMatch(policy, /script-src|unsafe/)
-    for (const directive of ["form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"]) assert.ok(policy.includes(directive), directive)
+    for (const directive of ["form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"])
+      assert.ok(policy.includes(directive), directive)
   })
 
   test('the policy names exactly the style sheet that is there', () => {
-    const style = /<style>([^]*?)<\/style>/.exec(html)?.[1] ?? ''
+    const style = /<style>([\s\S]*?)<\/style>/.exec(html)?.[1] ?? ''
     assert.ok(policy.includes(`'sha256-${createHash('sha256').update(style).digest('base64')}'`))
     assert.doesNotMatch(html, /<[^>]+ style=/)
   })

@@ -5,18 +5,45 @@ import { Refusal, type RefusalCode } from '../errors.ts'
 import { foldName, readHead } from './request-head.ts'
 
 function refused(lines: readonly string[], code: RefusalCode): void {
-  assert.throws(() => readHead(lines), (error: unknown) => error instanceof Refusal && error.code === code)
+  assert.throws(
+    () => readHead(lines),
+    (error: unknown) => error instanceof Refusal && error.code === code,
+  )
 }
 
 suite('the request head', () => {
   for (const name of [
-    'Impersonate-User', 'impersonate-user', 'IMPERSONATE-USER', 'Impersonate_User', 'impersonate_user', 'Impersonate-Group', 'Impersonate-Uid',
-    'Impersonate_Uid', 'Impersonate-Extra-Scopes', 'impersonate-extra-acme.com%2fproject', 'Impersonate_Extra_Scopes', 'Impersonate', 'impersonatefoo', 'IMPERSONATE_',
+    'Impersonate-User',
+    'impersonate-user',
+    'IMPERSONATE-USER',
+    'Impersonate_User',
+    'impersonate_user',
+    'Impersonate-Group',
+    'Impersonate-Uid',
+    'Impersonate_Uid',
+    'Impersonate-Extra-Scopes',
+    'impersonate-extra-acme.com%2fproject',
+    'Impersonate_Extra_Scopes',
+    'Impersonate',
+    'impersonatefoo',
+    'IMPERSONATE_',
   ]) {
     test(`refuses ${name} from a caller`, () => refused(['Host', 'x', name, 'admin'], 'impersonation_refused'))
   }
 
-  for (const name of ['Host', 'Authorization', 'Cookie', 'Origin', 'Content-Length', 'Content-Type', 'Transfer-Encoding', 'Sec-Fetch-Site', 'Expect', 'Referer', 'Upgrade']) {
+  for (const name of [
+    'Host',
+    'Authorization',
+    'Cookie',
+    'Origin',
+    'Content-Length',
+    'Content-Type',
+    'Transfer-Encoding',
+    'Sec-Fetch-Site',
+    'Expect',
+    'Referer',
+    'Upgrade',
+  ]) {
     test(`refuses ${name} twice, in whatever case`, () => refused([name, '1', name.toLowerCase(), '1'], 'header_ambiguous'))
     if (!name.includes('-')) continue
     test(`refuses ${name} with an underscore, beside the right one or alone`, () => {
@@ -48,7 +75,9 @@ suite('the request head', () => {
   })
 
   test('whatever the spelling, a name that folds to impersonate... does not get in', () => {
-    const spelling = fc.mixedCase(fc.constantFrom('impersonate-user', 'impersonate_user', 'impersonate-extra-a_b', 'impersonate-uid', 'impersonate_group'))
+    const spelling = fc.mixedCase(
+      fc.constantFrom('impersonate-user', 'impersonate_user', 'impersonate-extra-a_b', 'impersonate-uid', 'impersonate_group'),
+    )
     fc.assert(fc.property(spelling, (name) => refused([name, 'x'], 'impersonation_refused')))
   })
 

@@ -59,6 +59,8 @@ export function readHead(rawHeaders: readonly string[]): RequestHead {
  * lie (RFC 9112 6.3); Node refuses that too, and we do not rest on it.
  */
 function refuseFraming(values: ReadonlyMap<string, string>): void {
+  const expected = values.get('expect')?.toLowerCase() ?? '100-continue'
+  if (expected !== '100-continue') throw new Refusal('header_ambiguous', { detail: 'expect is something else than 100-continue' })
   const coding = values.get('transfer-encoding')
   if (coding === undefined) return
   if (coding.toLowerCase() !== 'chunked')

@@ -28,8 +28,17 @@ suite('return_to', () => {
   }
 
   for (const [value, path] of [
-    ['', '/'], ['/', '/'], ['/whoami', '/whoami'], ['/clusters/prod/api?watch=1#x', '/clusters/prod/api?watch=1#x'], ['/a/../b', '/b'],
-    ['/login', '/'], ['/login?provider=x', '/'], ['/logout', '/'], ['/callback/corp?state=1', '/'], ['/x/../logout', '/'], ['/loginx', '/loginx'],
+    ['', '/'],
+    ['/', '/'],
+    ['/whoami', '/whoami'],
+    ['/clusters/prod/api?watch=1#x', '/clusters/prod/api?watch=1#x'],
+    ['/a/../b', '/b'],
+    ['/login', '/'],
+    ['/login?provider=x', '/'],
+    ['/logout', '/'],
+    ['/callback/corp?state=1', '/'],
+    ['/x/../logout', '/'],
+    ['/loginx', '/loginx'],
   ] as const) {
     test(`leads ${JSON.stringify(value)} to ${path}`, () => assert.equal(judged(value), path))
   }
@@ -37,8 +46,37 @@ suite('return_to', () => {
   test('without one it leads to the start', () => assert.equal(readReturnTo(undefined, ORIGIN), '/'))
 
   test('whatever is taken stays here, judged by the parser that browsers have', () => {
-    const piece = fc.constantFrom('/', '//', '\\', '.', '..', '@', ':', 'evil.example', 'https:', '%2f', '%5c', '%09', '%2e', '\t', '\n', ' ', '?', '#', ';', '／', '。', '\u2028', 'a')
-    const text = fc.oneof(fc.array(piece, { maxLength: 10 }).map((all) => all.join('')), fc.array(piece, { maxLength: 10 }).map((all) => `/${all.join('')}`), fc.string({ unit: 'binary' }), fc.webUrl())
+    const piece = fc.constantFrom(
+      '/',
+      '//',
+      '\\',
+      '.',
+      '..',
+      '@',
+      ':',
+      'evil.example',
+      'https:',
+      '%2f',
+      '%5c',
+      '%09',
+      '%2e',
+      '\t',
+      '\n',
+      ' ',
+      '?',
+      '#',
+      ';',
+      '／',
+      '。',
+      '\u2028',
+      'a',
+    )
+    const text = fc.oneof(
+      fc.array(piece, { maxLength: 10 }).map((all) => all.join('')),
+      fc.array(piece, { maxLength: 10 }).map((all) => `/${all.join('')}`),
+      fc.string({ unit: 'binary' }),
+      fc.webUrl(),
+    )
     fc.assert(
       fc.property(text, (value) => {
         const taken = judged(value)

@@ -2,7 +2,8 @@
  * The listeners: node:http and node:https with bounds on everything a caller can make us wait for or hold.
  *
  * Security: Node's strict parser refuses bad framing before we see it; what it refuses is answered here without
- * quoting it. Header bytes, header count, time to the handshake, the head and the body are bounded. Nothing changes
+ * quoting it. Requests of one connection are answered one after the other, so that nothing hidden behind a request
+ * whose framing was refused is ever acted on: the refusal closes the connection first. Header bytes, header count, time to the handshake, the head and the body are bounded. Nothing changes
  * protocol here: there is no listener for `upgrade`, so such a request is one like any other.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
@@ -30,7 +31,8 @@ const BOUNDS: Bounds = {
   keepAliveTimeout: 60_000,
   connectionsCheckingInterval: 2_000,
 }
-const FRAMING = { requireHostHeader: true, insecureHTTPParser: false, joinDuplicateHeaders: true } as const
+// Node answers a missing Host by itself, yet hands on what is pipelined behind it: we refuse it ourselves.
+const FRAMING = { requireHostHeader: false, insecureHTTPParser: false, joinDuplicateHeaders: true } as const
 const TLS = { minVersion: 'TLSv1.2', handshakeTimeout: 10_000 } as const
 
 export interface ListenOptions {
@@ -50,9 +52,22 @@ export interface Listener {
 /** Listens and answers through the gateway. Rejects when the address cannot be bound or the certificate not be read. */
 export async function listen(gateway: Gateway, options: ListenOptions, log: Log): Promise<Listener> {
   const open = new Map<Duplex, Set<ServerResponse>>()
+  const refuse = (socket: Duplex, refusal: Refusal) => {
+    socket.on('error', () => undefined)
+    void gateway.refuseUnread(socket instanceof Socket ? socket.remoteAddress : undefined, refusal)
+    // Within an answer that has begun, a second head would be read as part of the first.
+    if ([...(open.get(socket) ?? [])].some(({ headersSent }) => headersSent)) return void socket.destroy()
+    writeRefusal(socket, refusal)
+  }
   const answer = (request: IncomingMessage, response: ServerResponse) => {
-    follow(open, request.socket, response)
-    void gateway.answer(request, response)
+    const before = follow(open, request.socket, response)
+    const begin = () => {
+      if (request.socket.destroyed || request.socket.writableEnded) return
+      if (isMisframed(request)) refuse(request.socket, new Refusal('header_ambiguous', { detail: 'it is not HTTP/1.1 as RFC 9112 has it' }))
+      else void gateway.answer(request, response)
+    }
+    if (before === undefined) begin()
+    else before.once('close', begin)
   }
   const bounds = { ...BOUNDS, ...options.bounds, ...FRAMING }
   const server =
@@ -61,13 +76,7 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
   server.maxHeadersCount = 0
   // Whoever waits for `100 Continue` gets it once somebody wants the body, so that a refusal can come before.
   server.on('checkContinue', answer)
-  const refuse = (socket: Duplex, refusal: Refusal) => {
-    socket.on('error', () => undefined)
-    void gateway.refuseUnread(socket instanceof Socket ? socket.remoteAddress : undefined, refusal)
-    // Within an answer that has begun, a second head would be read as part of the first.
-    if ([...(open.get(socket) ?? [])].some(({ headersSent }) => headersSent)) return void socket.destroy()
-    writeRefusal(socket, refusal)
-  }
+  server.on('checkExpectation', answer)
   server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
     refuse(socket, new Refusal('path_ambiguous', { detail: 'it is not of the origin form' })),
   )
@@ -131,14 +140,22 @@ function followRotation(server: Server, tls: NonNullable<ListenOptions['tls']>, 
   return timer
 }
 
-/** Keeps which answers a connection waits for. */
-function follow(open: Map<Duplex, Set<ServerResponse>>, socket: Duplex, response: ServerResponse): void {
+/** HTTP/1.1 has a Host (RFC 9112 3.2); chunks before it are faulty framing (6.1); HTTP/0.9 has nothing to hold to. */
+function isMisframed({ httpVersion, headers }: IncomingMessage): boolean {
+  if (httpVersion === '1.1') return headers.host === undefined
+  return httpVersion !== '1.0' || headers['transfer-encoding'] !== undefined
+}
+
+/** Keeps which answers a connection waits for. Returns the one that must end before this one begins. */
+function follow(open: Map<Duplex, Set<ServerResponse>>, socket: Duplex, response: ServerResponse): ServerResponse | undefined {
   const responses = open.get(socket) ?? new Set()
+  const before = [...responses].at(-1)
   open.set(socket, responses.add(response))
   response.once('close', () => {
     responses.delete(response)
     if (responses.size === 0) open.delete(socket)
   })
+  return before
 }
 
 function refusalOf(error: NodeJS.ErrnoException): Refusal {
@@ -147,6 +164,8 @@ function refusalOf(error: NodeJS.ErrnoException): Refusal {
       return new Refusal('headers_too_many')
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new Refusal('request_timeout')
+    case 'HPE_INVALID_URL':
+      return new Refusal('path_ambiguous', { detail: 'it is no request target' })
     default:
       return new Refusal('header_ambiguous', { detail: 'it is not HTTP/1.1 as RFC 9112 has it' })
   }

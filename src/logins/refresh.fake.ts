@@ -45,6 +45,8 @@ export interface FakeIssuer {
   readonly presented: ReadonlyMap<string, number>
   /** True once a used token came again: all of them are dead. */
   readonly familyKilled: boolean
+  /** Told of each presentation. */
+  onPresented: () => void
   tokens(): TokenSet
   readonly redeem: RefreshingProvider['redeem']
 }
@@ -90,6 +92,7 @@ export function createFakeIssuer(clock: FakeClock, kind: 'rotating' | 'reusable'
     idToken: true,
     refreshToken: true,
     failsWith: undefined,
+    onPresented: () => undefined,
     groups: ['dev'],
     presented,
     get familyKilled() {
@@ -103,6 +106,7 @@ export function createFakeIssuer(clock: FakeClock, kind: 'rotating' | 'reusable'
       }
       const text = token.expose()
       presented.set(text, (presented.get(text) ?? 0) + 1)
+      issuer.onPresented()
       if (issuer.failsWith !== undefined) throw issuer.failsWith
       const outcome = answer(text)
       if (issuer.mood === 'hangs') await new Promise(() => undefined)

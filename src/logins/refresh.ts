@@ -126,9 +126,14 @@ export function createRefreshing(options: RefreshOptions): Refreshing {
   const present = async (seen: Seen, provider: RefreshingProvider | undefined): Promise<Refreshed | undefined> => {
     if (provider === undefined || seen.tokens.value.refreshToken === undefined) return refreshed(seen, 'refused')
     if (closing) throw new Refusal('shutting_down')
-    const presentation = presentNow(seen, provider)
+    const over = new AbortController()
+    const presentation: Promise<void> = presentNow(seen, provider).finally(() => {
+      presentations.delete(presentation)
+      over.abort()
+    })
     presentations.add(presentation)
-    await presentation.finally(() => presentations.delete(presentation))
+    // It ends by itself and says so; whoever began it waits no longer for it than others do.
+    await Promise.race([presentation, pause(clock, leaseMs, over.signal)])
     return undefined
   }
 

@@ -5,7 +5,7 @@
  * rejects with StoreUnavailable when the answer is not known; absence is only ever reported when the store said so
  * (promise 3: an outage is never read as "not signed in").
  *
- * Keys carry digests of ids, never ids (DESIGN 6); `sealed.ts` wraps this contract so that values are ciphertext.
+ * Keys carry digests of ids, never ids; `sealed.ts` wraps this contract so that values are ciphertext.
  * The acceptance suite `store.conformance.ts` is the contract in full; every implementation passes all of it.
  */
 

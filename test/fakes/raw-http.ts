@@ -3,8 +3,8 @@
  * the letter, in both directions.
  */
 import { once } from 'node:events'
-import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 
 export interface RawAnswer {
   /** Of the first answer; 0 when none came. */
@@ -57,7 +57,10 @@ export async function openRaw(port: number): Promise<RawConnection> {
         if (done()) finish()
         else if (over) finish(new Error(`the connection ended before ${what}; it had brought ${JSON.stringify(received.slice(0, 500))}`))
       }
-      const timer = setTimeout(() => finish(new Error(`no ${what} within ${withinMs} ms; there is ${JSON.stringify(received.slice(0, 500))}`)), withinMs)
+      const timer = setTimeout(
+        () => finish(new Error(`no ${what} within ${withinMs} ms; there is ${JSON.stringify(received.slice(0, 500))}`)),
+        withinMs,
+      )
       changed.add(look)
       look()
     })
@@ -79,7 +82,7 @@ export async function exchangeRaw(port: number, text: string, withinMs = 5_000):
       if (!connection.socket.destroyed) throw error
     })
     const wanted = /\r\ncontent-length: *(\d+)/i.exec(connection.received())?.[1]
-    const whole = wanted === undefined ? /\r\n\r\n/ : new RegExp(`\r\n\r\n[^]{${wanted}}`)
+    const whole = wanted === undefined ? /\r\n\r\n/ : new RegExp(`\r\n\r\n[\\s\\S]{${wanted}}`)
     await connection.until(whole, withinMs).catch(() => undefined)
     return readAnswer(connection.received())
   } finally {

@@ -11,6 +11,7 @@ import { type Config, loadConfig, parseConfig } from '../../src/config/config.ts
 import { present } from '../../src/credential.ts'
 import type { KubernetesObject } from '../../src/dev/kubernetes/object.ts'
 import { type KubernetesStandIn, startKubernetes } from '../../src/dev/kubernetes/server.ts'
+import { createLog } from '../../src/log.ts'
 import type { Principal } from '../../src/principal.ts'
 import { Secret } from '../../src/secret.ts'
 import { contentOf, filesOf, PAGES, ROOT } from './files.ts'
@@ -128,7 +129,13 @@ describe('examples/impersonation-rbac.yaml', () => {
       kubernetesUser: user,
     }
     const source = createKubernetesImpersonation(
-      { token: { read: () => new Secret('account'), version: () => '1' }, prefixOf: () => 'corp:', reservedAllowed: [] },
+      {
+        token: { read: () => new Secret('account'), version: () => '1' },
+        prefixOf: () => 'corp:',
+        prefixes: ['corp:'],
+        reservedAllowed: [],
+        log: createLog(() => undefined),
+      },
       () => 0,
     )
     const answer = await source.assume(

@@ -11,7 +11,7 @@ import { type Kubernetes, startKubernetes } from './parts/kube-apiserver.ts'
 import { type Kwok, startKwok } from './parts/kwok.ts'
 import { type Redis, startRedis } from './parts/redis.ts'
 import type { TrustedIssuer } from './parts/trusted-issuers.ts'
-import { aggregateRoles, apply, clear } from './seeding.ts'
+import { aggregateRoles, apply, clear, tokenOf } from './seeding.ts'
 
 /** The address of an issuer that is made anew for each world while the API server goes on trusting it. */
 export interface IssuerPlace {
@@ -110,9 +110,6 @@ async function startParts({ url, caPem }: IssuerPlace): Promise<Parts> {
     ...brokerRights,
     ...seed,
   ])
-  const { body } = await ask(`/api/v1/namespaces/${BROKER.namespace}/serviceaccounts/${BROKER.name}/token`, {
-    body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 86_400 } },
-  })
   const restore = async () => {
     await clear(ask, ['team-a', 'team-b'])
     await apply(ask, seed)
@@ -128,7 +125,7 @@ async function startParts({ url, caPem }: IssuerPlace): Promise<Parts> {
     kubernetes: kubernetes.value,
     redis: redis.value,
     trusted,
-    brokerToken: (JSON.parse(body) as { status: { token: string } }).status.token,
+    brokerToken: await tokenOf(ask, BROKER),
     restore,
     node() {
       node ??= startNode()

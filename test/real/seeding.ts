@@ -37,6 +37,15 @@ async function create(ask: Ask, seed: Seed): Promise<void> {
   if (status !== 201 && status !== 409) throw new Error(`${kind} ${metadata.name} cannot be created: ${status} ${body}`)
 }
 
+/** A token of a service account, good for a day. */
+export async function tokenOf(ask: Ask, { namespace, name }: { readonly namespace: string; readonly name: string }): Promise<string> {
+  const { status, body } = await ask(`/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`, {
+    body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 86_400 } },
+  })
+  if (status !== 201) throw new Error(`${namespace}/${name} cannot be given a token: ${status} ${body}`)
+  return (JSON.parse(body) as { status: { token: string } }).status.token
+}
+
 /** Collections that tests write to. */
 const COLLECTIONS = ['/api/v1|configmaps', '/api/v1|pods', '/api/v1|secrets', '/api/v1|services', '/apis/apps/v1|deployments']
 

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import type { Decision, Resource } from '../decision.ts'
+import { bearerCaller, loginCaller } from '../principal.fake.ts'
+import type { Principal } from '../principal.ts'
+import { createRouteRules, type Rule } from './route-rules.ts'
+
+const PROD: Resource = { type: 'cluster', id: 'prod', properties: {} }
+const rules = (rule: Rule, name = 'cluster/prod') => createRouteRules(new Map([[name, rule]]))
+const decide = (rule: Rule, principal: Partial<Principal> = {}, resource = PROD): Promise<Decision> =>
+  rules(rule).authorize({ caller: loginCaller({ principal }), action: { name: 'get', writes: false }, resource })
+const effect = async (...asked: Parameters<typeof decide>) => (await decide(...asked)).effect
+
+describe('denies', () => {
+  test('a kind of caller that is not listed', async () => {
+    assert.equal(await effect({ callers: ['machine'] }), 'deny')
+    assert.equal(await effect({ callers: ['person'] }, { kind: 'machine' }), 'deny')
+  })
+  test('everybody when no kind is listed', async () => {
+    for (const kind of ['person', 'machine'] as const) assert.equal(await effect({ callers: [] }, { kind }), 'deny')
+  })
+  test('a provider that is not listed, and everybody when the list is empty', async () => {
+    assert.equal(await effect({ callers: ['person'], providers: ['other'] }), 'deny')
+    assert.equal(await effect({ callers: ['person'], providers: [] }), 'deny')
+  })
+  test('who holds none of the groups, and everybody when the list is empty', async () => {
+    assert.equal(await effect({ callers: ['person'], groups: ['platform'] }), 'deny')
+    assert.equal(await effect({ callers: ['person'], groups: [] }), 'deny')
+    assert.equal(await effect({ callers: ['person'], groups: ['dev'] }, { groups: [] }), 'deny')
+  })
+  test('a group that is only similar', async () => {
+    for (const group of ['Dev', 'dev ', 'devs', 'de', 'corp:dev', ''])
+      assert.equal(await effect({ callers: ['person'], groups: ['dev'] }, { groups: [group] }), 'deny')
+  })
+  test('a group of the right name from a provider that is not listed', async () => {
+    assert.equal(await effect({ callers: ['person'], providers: ['corp'], groups: ['dev'] }, { provider: 'other' }), 'deny')
+  })
+  test('by name, e-mail or bearer scope nobody is allowed: they are not looked at', async () => {
+    const caller = bearerCaller('t', { principal: { name: 'dev', email: 'dev@corp.example', groups: [] }, proof: { scopes: ['dev'] } })
+    assert.equal(
+      (await rules({ callers: ['person'], groups: ['dev'] }).authorize({ caller, action: { name: 'get', writes: false }, resource: PROD }))
+        .effect,
+      'deny',
+    )
+  })
+  test('with a reason from the catalogue that names no group', async () => {
+    const decision = await decide({ callers: ['person'], groups: ['secret-project'] })
+    assert.ok(decision.effect === 'deny')
+    assert.equal(decision.code, 'denied')
+    assert.ok(!decision.detail.includes('secret-project'))
+  })
+})
+
+describe('abstains', () => {
+  test('about a resource without a rule', async () => {
+    assert.equal(await effect({ callers: ['person'] }, {}, { ...PROD, id: 'test' }), 'abstain')
+    assert.equal(await effect({ callers: ['person'] }, {}, { ...PROD, type: 'route' }), 'abstain')
+  })
+  test('about names that every object has', async () => {
+    for (const id of ['constructor', '__proto__', 'toString'])
+      assert.equal(await effect({ callers: ['person'] }, {}, { ...PROD, id }), 'abstain')
+  })
+})
+
+describe('allows', () => {
+  test('who meets every condition, and names the rule', async () => {
+    assert.deepEqual(await decide({ callers: ['person'], providers: ['corp'], groups: ['x', 'ops'] }), {
+      effect: 'allow',
+      rule: 'cluster/prod',
+    })
+  })
+  test('exactly when each condition holds', async () => {
+    const names = fc.constantFrom('a', 'b', 'c')
+    const kinds = fc.constantFrom('person' as const, 'machine' as const)
+    const rule = fc.record({
+      callers: fc.array(kinds),
+      providers: fc.option(fc.array(names), { nil: undefined }),
+      groups: fc.option(fc.array(names), { nil: undefined }),
+    })
+    await fc.assert(
+      fc.asyncProperty(rule, kinds, names, fc.array(names), async (each, kind, provider, groups) => {
+        const should =
+          each.callers.includes(kind) &&
+          (each.providers ?? [provider]).includes(provider) &&
+          (each.groups === undefined || new Set(each.groups).intersection(new Set(groups)).size > 0)
+        assert.equal(await effect(each, { kind, provider, groups }), should ? 'allow' : 'deny')
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
