@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { createFakeClock } from '../clock.fake.ts'
 import { bearerCredential } from '../credential.ts'
@@ -204,6 +206,27 @@ describe('does not keep', () => {
       await cache.assume(loginCaller(), TARGET)
       assert.deepEqual([seen.asked, seen.hits], [2, 0], String(life))
     }
+  })
+
+  test('what is past its use in memory: it is let go when others come', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect: unknown = runInNewContext('gc')
+    assert.ok(typeof collect === 'function')
+    const { cache, clock } = stage(MINUTE)
+    const weakly = async (loginId: string): Promise<WeakRef<object>> => {
+      const answer = await cache.assume(loginCaller({ proof: { loginId } }), TARGET)
+      return new WeakRef(answer.result === 'granted' ? answer.credential : assert.fail())
+    }
+    const kept = [await weakly('one'), await weakly('two'), await weakly('three')]
+    clock.jump(2 * MINUTE)
+    await cache.assume(loginCaller({ proof: { loginId: 'somebody else' } }), TARGET)
+    // Targets of weak references are held until the turn that made them is over.
+    await new Promise(setImmediate)
+    collect()
+    assert.deepEqual(
+      kept.map((each) => each.deref()),
+      [undefined, undefined, undefined],
+    )
   })
 
   test('more than 50,000: the oldest go first', async () => {

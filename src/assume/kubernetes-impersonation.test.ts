@@ -57,6 +57,7 @@ describe('refuses as reserved', () => {
     'System:Masters',
     'sYsTeM:node:x',
     ' system:masters',
+    ' system:admin',
     'system:masters ',
     '\tsystem:masters',
     'masters',

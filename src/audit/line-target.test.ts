@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync } from 'node:fs'
-import { appendFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
-import { descriptorTarget, fileTarget, PartlyWritten, streamTarget } from './line-target.ts'
+import { descriptorTarget, fileTarget, PartlyWritten, partwiseTarget, streamTarget } from './line-target.ts'
 
 let folder: string
 before(async () => {
@@ -113,6 +112,56 @@ describe('a file', () => {
   })
 })
 
+describe('a device that takes lines in parts', () => {
+  /** Takes at most `most` bytes a write and `room` bytes in all, then says that it is full. */
+  const device = (most: number) => {
+    const state = { taken: '', room: Number.POSITIVE_INFINITY }
+    const target = partwiseTarget(async (part) => {
+      if (state.room === 0) throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })
+      const bytes = Math.min(most, state.room, part.length)
+      state.taken += part.subarray(0, bytes).toString('latin1')
+      state.room -= bytes
+      return bytes
+    })
+    return { state, target }
+  }
+
+  test('that becomes full in the middle of a line refuses, says how far it came, and goes on with a line break', async () => {
+    const { state, target } = device(4)
+    state.room = 10
+    await assert.rejects(
+      target.write(Buffer.from('"one"\n"two"\n')),
+      (error: unknown) => error instanceof PartlyWritten && error.written === 10,
+    )
+    await assert.rejects(target.write(line('three')), (error: unknown) => error instanceof PartlyWritten && error.written === 0)
+    state.room = 3
+    await assert.rejects(target.write(line('four')), (error: unknown) => error instanceof PartlyWritten && error.written === 2)
+    state.room = 1_000
+    await target.write(line('five'))
+    await target.write(line('six'))
+    assert.equal(state.taken, '"one"\n"two\n"f\n"five"\n"six"\n')
+  })
+
+  test('that becomes full between two lines is gone on with as it is', async () => {
+    const { state, target } = device(100)
+    state.room = 6
+    await assert.rejects(target.write(Buffer.from('"one"\n"two"\n')), PartlyWritten)
+    state.room = 1_000
+    await target.write(line('three'))
+    assert.equal(state.taken, '"one"\n"three"\n')
+  })
+
+  test('that takes nothing and says nothing refuses instead of being asked for ever', async () => {
+    await assert.rejects(partwiseTarget(async () => 0).write(line('a')), PartlyWritten)
+  })
+
+  test('gets every byte in its order, however small the parts', async () => {
+    const { state, target } = device(1)
+    await target.write(Buffer.from('"one"\n"two"\n'))
+    assert.equal(state.taken, '"one"\n"two"\n')
+  })
+})
+
 describe('a descriptor', () => {
   test('that is not open refuses', async () => {
     const path = fresh()
@@ -182,85 +231,4 @@ describe('a stream', () => {
     assert.equal(stream.writable, true)
     assert.deepEqual(taken, ['"a"\n'])
   })
-})
-
-describe('standard output of a process', () => {
-  const MODULES = new URL('.', import.meta.url).href
-  const PROGRAM = `
-    const { JsonLinesSink } = await import(${JSON.stringify(`${MODULES}json-lines.ts`)})
-    const { standardOutput } = await import(${JSON.stringify(`${MODULES}line-target.ts`)})
-    const clock = { now: () => 0, after: (ms, task) => { const timer = setTimeout(task, ms / 20); return { cancel: () => clearTimeout(timer) } } }
-    const sink = new JsonLinesSink({ target: standardOutput(), clock })
-    const say = (text) => process.stderr.write(text + '\\n')
-    const record = (effect) => sink.record({ event: 'effect', attempt: 'a', who: undefined, resource: 'r', effect }).then(() => 'recorded', (error) => error.code)
-  `
-
-  interface Run {
-    readonly said: string
-    readonly code: number | null
-  }
-
-  /** Runs a program with its standard output as given; resolves with what it said on standard error. */
-  const run = (program: string, stdout: 'pipe' | number, meddle: (child: ReturnType<typeof spawn>) => void = () => undefined) =>
-    new Promise<Run>((resolve, reject) => {
-      const child = spawn(process.execPath, ['--input-type=module', '-e', PROGRAM + program], { stdio: ['ignore', stdout, 'pipe', 'ipc'] })
-      let said = ''
-      child.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text))
-      child.once('error', reject)
-      child.once('close', (code) => resolve({ said: said.trim(), code }))
-      meddle(child)
-    })
-
-  test('that nobody reads any more refuses each record and does not end the process', async () => {
-    const { said, code } = await run(
-      `await new Promise((resolve) => process.once('message', resolve))
-       for (let i = 0; i < 3; i++) say(await record('e' + i))
-       setTimeout(() => process.exit(0), 20)`,
-      'pipe',
-      (child) => {
-        child.stdout?.destroy()
-        child.stdout?.once('close', () => child.send('go'))
-      },
-    )
-    assert.deepEqual([said, code], ['audit_unavailable\naudit_unavailable\naudit_unavailable', 0])
-  })
-
-  test('that is full refuses after a bound and recovers when it is read', async () => {
-    const { said, code } = await run(
-      `say(await record('x'.repeat(1_000_000))); say(await record('more'))
-       process.on('message', async () => {
-         while ((await record('again')) !== 'recorded') await new Promise((resolve) => setTimeout(resolve, 5))
-         say('recovered'); process.exit(0)
-       })
-       process.send('stuck')`,
-      'pipe',
-      (child) => {
-        child.once('message', () => {
-          child.stdout?.resume()
-          child.send('go')
-        })
-      },
-    )
-    assert.equal(said, 'audit_unavailable\naudit_unavailable\nrecovered')
-    assert.equal(code, 0)
-  })
-
-  test('that is a file takes whole lines after what is there', async () => {
-    const path = fresh()
-    await appendFile(path, '"before"\n')
-    const descriptor = openSync(path, 'a')
-    const { said, code } = await run(`say(await record('one')); say(await record('two')); process.exit(0)`, descriptor)
-    closeSync(descriptor)
-    assert.deepEqual([said, code], ['recorded\nrecorded', 0])
-    assert.equal((await readFile(path, 'utf8')).split('\n').length, 4)
-  })
-
-  if (existsSync('/dev/full')) {
-    test('that is a full device refuses each record and does not end the process', async () => {
-      const descriptor = openSync('/dev/full', 'w')
-      const { said, code } = await run(`for (let i = 0; i < 3; i++) say(await record('e' + i)); process.exit(0)`, descriptor)
-      closeSync(descriptor)
-      assert.deepEqual([said, code], ['audit_unavailable\naudit_unavailable\naudit_unavailable', 0])
-    })
-  }
 })

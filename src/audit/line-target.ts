@@ -81,11 +81,14 @@ export function standardOutput(): LineTarget {
 
 /** An open file descriptor, which stays open: it is not ours. */
 export function descriptorTarget(descriptor: number): LineTarget {
-  const appending: Appending = {
-    torn: false,
-    write: (part) =>
-      new Promise((resolve, reject) => writeTo(descriptor, part, (error, bytes) => (error ? reject(error) : resolve(bytes)))),
-  }
+  return partwiseTarget(
+    (part) => new Promise((resolve, reject) => writeTo(descriptor, part, (error, bytes) => (error ? reject(error) : resolve(bytes)))),
+  )
+}
+
+/** Whatever takes bytes and says how many it took. */
+export function partwiseTarget(write: (part: Buffer) => Promise<number>): LineTarget {
+  const appending: Appending = { write, torn: false }
   return { write: (lines) => append(appending, lines), close: async () => undefined }
 }
 

@@ -33,7 +33,12 @@ const store = z.union(
           url: reference.describe('redis:// or rediss:// URL, its password included'),
           ca: reference.optional().describe('PEM certificates to trust for rediss://'),
           keys: z
-            .array(z.strictObject({ id: z.string().regex(/^[a-z0-9-]{1,16}$/), key: reference }))
+            .array(
+              z.strictObject({
+                id: z.string().regex(/^[a-z0-9-]{1,16}$/, 'expected an id of lower-case letters, digits and hyphens, at most 16'),
+                key: reference,
+              }),
+            )
             .min(1)
             .describe('Key ring: 32 bytes each in base64; the first seals, all open'),
         }),

@@ -5,7 +5,7 @@ import { isLoopbackHost } from './values.ts'
 
 /** All unsafe combinations of a configuration; an empty list means it may start. */
 export function unsafe(config: Config): Fault[] {
-  return [...listeners(config), ...issuers(config), ...prefixes(config), ...clusterRights(config), ...lifetimes(config)]
+  return [...listeners(config), ...issuers(config), ...prefixes(config), ...clusterRights(config), ...lifetimes(config), ...keyRing(config)]
 }
 
 function listeners({ listen }: Config): Fault[] {
@@ -131,4 +131,20 @@ function clusterRights({ clusters, providers }: Config): Fault[] {
 function lifetimes({ sessions }: Config): Fault[] {
   if (sessions.idle <= sessions.absolute) return []
   return [{ path: 'sessions.idle', problem: 'is longer than sessions.absolute', mend: 'make it shorter' }]
+}
+
+function keyRing({ store }: Config): Fault[] {
+  if ('memory' in store) return []
+  const ids = store.redis.keys.map(({ id }) => id)
+  return ids.flatMap((id, at): Fault[] =>
+    ids.indexOf(id) === at
+      ? []
+      : [
+          {
+            path: `store.redis.keys.${at}.id`,
+            problem: 'is the id of another key as well, so one of the two would open nothing',
+            mend: 'give each key its own id',
+          },
+        ],
+  )
 }

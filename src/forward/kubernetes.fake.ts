@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { bearerCredential } from '../credential.ts'
 import { asRefusal, Refusal } from '../errors.ts'
@@ -128,8 +129,8 @@ export async function stageAct(t: TestContext, options: ActStageOptions): Promis
 }
 
 /** An ordinary HTTP server as upstream. */
-export async function startUpstream(t: TestContext, answer: RequestListener): Promise<string> {
-  const server = createServer(answer)
+export async function startUpstream(t: TestContext, answer: (...exchange: Parameters<RequestListener>) => unknown): Promise<string> {
+  const server = createServer((request, response) => void answer(request, response))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(() => {
@@ -138,3 +139,17 @@ export async function startUpstream(t: TestContext, answer: RequestListener): Pr
   })
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
+
+export const JSON_TYPE = { 'content-type': 'application/json' }
+export const codeOf = (end: unknown) => (end instanceof Refusal ? end.code : end)
+export const STREAM = { asked: () => ({ stream: true }) }
+export const PIECE = Buffer.alloc(65_536, 'x')
+
+/** A body of so many pieces, made only as fast as it is taken. */
+export const pieces = (count: number) =>
+  Readable.from(
+    (function* () {
+      for (let i = 0; i < count; i += 1) yield PIECE
+    })(),
+    { objectMode: false },
+  )

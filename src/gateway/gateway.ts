@@ -77,7 +77,7 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   /** An endpoint outside the journey, or undefined when the path belongs to the journey or to nobody. */
   const endpointOf = ({ target }: Visit): ((visit: Visit) => Promise<void>) | undefined => {
-    const [first, second, ...rest] = target.segments
+    const [first = '', second, ...rest] = target.segments
     if (rest.length > 0) return undefined
     if (second !== undefined) {
       if (first === 'callback') return (visit) => parts.signIn.callback(visit, second)

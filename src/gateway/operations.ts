@@ -23,7 +23,7 @@ export async function listenOperations({ host, port, metrics, readiness }: Opera
     response.on('error', () => undefined)
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return answer(response, 405, 'application/json', '{"status":"method not allowed"}\n')
-    switch (request.url?.split('?', 1)[0]) {
+    switch (request.url?.split('?', 1)[0] ?? '') {
       case '/health':
         return answer(response, 200, 'application/json', '{"status":"ok","service":"mandate"}\n')
       case '/ready': {

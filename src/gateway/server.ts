@@ -159,7 +159,7 @@ function follow(open: Map<Duplex, Set<ServerResponse>>, socket: Duplex, response
 }
 
 function refusalOf(error: NodeJS.ErrnoException): Refusal {
-  switch (error.code) {
+  switch (error.code ?? '') {
     case 'HPE_HEADER_OVERFLOW':
       return new Refusal('headers_too_many')
     case 'ERR_HTTP_REQUEST_TIMEOUT':

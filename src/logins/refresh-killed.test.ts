@@ -89,11 +89,12 @@ describe('a presenter that is killed', () => {
     await clock.advance(ENDED_MS)
     issuer.slowness = LEASE_MS + 10_000
     issuer.groups = ['new-group']
-    const served = ask(slow.tokens, loginId)
+    const asked = ask(slow.tokens, loginId)
     await clock.advance(100)
     assert.equal(await answerOf(stage, other, loginId), 'refresh_outcome_unknown')
+    assert.equal(asked.end, 'issuer_unavailable')
     await clock.advance(10_000)
-    assert.equal(served.end, 'access-2')
+    assert.equal(await answerOf(stage, slow, loginId), 'access-2')
     assert.equal(await answerOf(stage, other, loginId), 'access-2')
     assert.equal(await stateOf(other, loginId), 'idle')
     const record = await other.records.record(loginId)
@@ -109,14 +110,27 @@ describe('a presenter that is killed', () => {
     await clock.advance(ENDED_MS)
     issuer.mood = 'unreachable'
     issuer.slowness = LEASE_MS + 10_000
-    const served = ask(slow.tokens, loginId)
+    const asked = ask(slow.tokens, loginId)
     await clock.advance(100)
     assert.equal(await answerOf(stage, other, loginId), 'refresh_outcome_unknown')
     await clock.advance(10_000)
-    assert.equal(served.end, 'issuer_unavailable')
+    assert.equal(asked.end, 'issuer_unavailable')
     issuer.mood = 'renews'
     issuer.slowness = 0
     assert.equal(await answerOf(stage, other, loginId), 'access-2')
+    assertOnce(stage, 1)
+  })
+
+  test('in no case, only stuck in a call that never ends: nobody waits longer than a lease', async () => {
+    const stage = setRefreshStage()
+    const { clock, issuer } = stage
+    const stuck = stage.replica()
+    const loginId = await stage.signIn()
+    await clock.advance(ENDED_MS)
+    issuer.mood = 'hangs'
+    assert.equal(await answerOf(stage, stuck, loginId, LEASE_MS), 'issuer_unavailable')
+    await clock.advance(1_000)
+    assert.equal(await answerOf(stage, stuck, loginId, 1_500), 'refresh_outcome_unknown')
     assertOnce(stage, 1)
   })
 })

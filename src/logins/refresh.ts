@@ -126,14 +126,17 @@ export function createRefreshing(options: RefreshOptions): Refreshing {
   const present = async (seen: Seen, provider: RefreshingProvider | undefined): Promise<Refreshed | undefined> => {
     if (provider === undefined || seen.tokens.value.refreshToken === undefined) return refreshed(seen, 'refused')
     if (closing) throw new Refusal('shutting_down')
-    const over = new AbortController()
-    const presentation: Promise<void> = presentNow(seen, provider).finally(() => {
-      presentations.delete(presentation)
-      over.abort()
-    })
+    const presentation: Promise<void> = presentNow(seen, provider).finally(() => presentations.delete(presentation))
     presentations.add(presentation)
     // It ends by itself and says so; whoever began it waits no longer for it than others do.
-    await Promise.race([presentation, pause(clock, leaseMs, over.signal)])
+    const over = new AbortController()
+    const late = pause(clock, leaseMs, over.signal).then(() => {
+      throw new Refusal('issuer_unavailable')
+    })
+    await Promise.race([presentation, late]).finally(() => {
+      late.catch(() => undefined)
+      over.abort()
+    })
     return undefined
   }
 

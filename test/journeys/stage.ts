@@ -91,8 +91,18 @@ export async function setStage(t: TestContext, start: StartWorld, options: Stage
     },
     clusters: {
       // The same cluster by both ways of carrying the caller's rights.
-      prod: { server: world.cluster.url, ...(await caOf(world, file)), allow: { callers: ['person', 'machine'] }, as: { kind: 'forward-token' } },
-      named: { server: world.cluster.url, ...(await caOf(world, file)), allow: { callers: ['person', 'machine'] }, as: { kind: 'impersonate', token: await file('broker-token', world.cluster.brokerToken) } },
+      prod: {
+        server: world.cluster.url,
+        ...(await caOf(world, file)),
+        allow: { callers: ['person', 'machine'] },
+        as: { kind: 'forward-token' },
+      },
+      named: {
+        server: world.cluster.url,
+        ...(await caOf(world, file)),
+        allow: { callers: ['person', 'machine'] },
+        as: { kind: 'impersonate', token: await file('broker-token', world.cluster.brokerToken) },
+      },
     },
   })
 
@@ -100,14 +110,23 @@ export async function setStage(t: TestContext, start: StartWorld, options: Stage
     const http = replicas.length === 0 ? port : await freePort(0)
     const config = await draft(http)
     await options.configure?.(config, world)
-    const replica = await composeGateway(checkConfig(config), { log: createLog((line) => void logged.push(line)), state: await world.state(), auditTarget: options.auditTarget ?? memoryTarget })
+    const replica = await composeGateway(checkConfig(config), {
+      log: createLog((line) => void logged.push(line)),
+      state: await world.state(),
+      auditTarget: options.auditTarget ?? memoryTarget,
+    })
     replicas.push(replica)
     origins.push(`http://localhost:${http}`)
     return `http://localhost:${http}`
   }
   for (let i = 0; i < (options.replicas ?? 1); i += 1) await addReplica()
 
-  const events = () => lines.join('').split('\n').filter(Boolean).map((line) => JSON.parse(line) as AuditEvent & { time: string })
+  const events = () =>
+    lines
+      .join('')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as AuditEvent & { time: string })
   const stage: Stage = {
     world,
     origin,

@@ -27,7 +27,14 @@ export const AUDIENCE = 'api://mandate'
 /** Who acted on the cluster, as its own audit log says. */
 export interface Acted {
   readonly user: string | undefined
-  readonly impersonated: { readonly username?: string; readonly uid?: string; readonly groups?: readonly string[]; readonly extra?: Readonly<Record<string, readonly string[]>> } | undefined
+  readonly impersonated:
+    | {
+        readonly username?: string
+        readonly uid?: string
+        readonly groups?: readonly string[]
+        readonly extra?: Readonly<Record<string, readonly string[]>>
+      }
+    | undefined
   readonly verb: string
   readonly uri: string
   readonly auditId: string
@@ -71,7 +78,13 @@ export type StartWorld = (options: WorldOptions) => Promise<World>
 /** The clients every world's issuer knows. */
 export function clientsOf(origin: string): IssuerOptions['clients'] {
   return [
-    { id: CLIENT, secret: 'client-secret-of-the-test', redirectUris: [`${origin}/callback/corp`], postLogoutRedirectUris: [`${origin}/`], backchannelLogoutUri: `${origin}/back-channel-logout/corp` },
+    {
+      id: CLIENT,
+      secret: 'client-secret-of-the-test',
+      redirectUris: [`${origin}/callback/corp`],
+      postLogoutRedirectUris: [`${origin}/`],
+      backchannelLogoutUri: `${origin}/back-channel-logout/corp`,
+    },
     { id: 'robot', secret: 'robot-secret-of-the-test', machine: true },
   ]
 }
@@ -125,7 +138,14 @@ async function standInCluster(issuer: Issuer): Promise<Cluster & { close(): Prom
   const url = server.url
   const past: Acted[] = []
   const seen = (): Acted[] =>
-    (server?.audit() ?? []).map((entry) => ({ user: entry.user?.username, impersonated: entry.impersonatedUser, verb: entry.verb, uri: entry.requestURI, auditId: entry.auditID, code: entry.responseStatus.code }))
+    (server?.audit() ?? []).map((entry) => ({
+      user: entry.user?.username,
+      impersonated: entry.impersonatedUser,
+      verb: entry.verb,
+      uri: entry.requestURI,
+      auditId: entry.auditID,
+      code: entry.responseStatus.code,
+    }))
   return {
     url,
     ca: undefined,
@@ -151,7 +171,11 @@ export const brokerRights = [
     metadata: { name: 'mandate-impersonate' },
     rules: [
       { apiGroups: [''], resources: ['users', 'groups'], verbs: ['impersonate'] },
-      { apiGroups: ['authentication.k8s.io'], resources: ['uids', 'userextras/mandate.dev/provider', 'userextras/mandate.dev/subject'], verbs: ['impersonate'] },
+      {
+        apiGroups: ['authentication.k8s.io'],
+        resources: ['uids', 'userextras/mandate.dev/provider', 'userextras/mandate.dev/subject'],
+        verbs: ['impersonate'],
+      },
     ],
   },
   {

@@ -3,12 +3,26 @@ import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { badDays } from '../journeys/bad-days.journey.ts'
+import { hostileContent } from '../journeys/hostile-content.journey.ts'
 import { hostileRequests } from '../journeys/hostile-requests.journey.ts'
 import { kubernetesAsYourself } from '../journeys/kubernetes-as-yourself.journey.ts'
+import { promise5 } from '../journeys/promise-5-nothing-leaks.journey.ts'
+import { promise6 } from '../journeys/promise-6-same-bytes.journey.ts'
+import { promise7 } from '../journeys/promise-7-no-record-no-action.journey.ts'
+import { signIn } from '../journeys/sign-in.journey.ts'
+import { signOut } from '../journeys/sign-out.journey.ts'
 import { realParts } from './world.ts'
 
 kubernetesAsYourself('on real parts', realParts)
 hostileRequests('on real parts', realParts)
+signIn('on real parts', realParts)
+badDays('on real parts', realParts)
+promise5('on real parts', realParts)
+promise6('on real parts', realParts)
+promise7('on real parts', realParts)
+hostileContent('on real parts', realParts)
+signOut('on real parts', realParts)
 
 test('no journey is left out here', async () => {
   const here = await readFile(import.meta.filename, 'utf8')

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { advice } from './advice.ts'
+import { configOf, type Draft } from './config.fake.ts'
+
+/** Paths that are advised on, besides the memory store of the draft. */
+const advised = (change: (draft: Draft) => unknown) =>
+  advice(configOf(change))
+    .map(({ path }) => path)
+    .filter((path) => path !== 'store.memory')
+const corp = (changes: Record<string, unknown>) => (d: Draft) => Object.assign(d.providers['corp'] ?? {}, changes)
+const prod = (changes: Record<string, unknown>) => (d: Draft) => Object.assign(d.clusters['prod'] ?? {}, changes)
+const second = (d: Draft) => (d.providers['other'] = { ...d.providers['corp'], issuer: 'https://other.example' })
+
+describe('advises on', () => {
+  const cases: ReadonlyArray<[string, (d: Draft) => unknown, ...string[]]> = [
+    ['impersonation', prod({ as: { kind: 'impersonate', token: { file: 't' } } }), 'clusters.prod.as'],
+    [
+      'each reserved identity that may be named',
+      prod({ as: { kind: 'impersonate', token: { file: 't' }, reservedAllowed: ['system:masters', 'x:masters'] } }),
+      'clusters.prod.as',
+      'clusters.prod.as.reservedAllowed',
+      'clusters.prod.as.reservedAllowed',
+    ],
+    [
+      'bearers that are passed on',
+      prod({ as: { kind: 'forward-token', audience: 'k', passThroughOpen: true } }),
+      'clusters.prod.as.passThroughOpen',
+    ],
+    ['a cluster by plain http', prod({ server: 'http://127.0.0.1:6443' }), 'clusters.prod.server'],
+    ['an issuer by plain http', corp({ issuer: 'http://127.0.0.1:9000' }), 'providers.corp.issuer'],
+    ['names without a prefix', corp({ kubernetes: { prefix: '' } }), 'providers.corp.kubernetes.prefix'],
+    ['refresh tokens that are presented again', corp({ refreshTokens: 'reusable' }), 'providers.corp.refreshTokens'],
+    ['refresh tokens with a grace', corp({ refreshTokens: { grace: '60s' } }), 'providers.corp.refreshTokens'],
+    [
+      'access tokens that no header tells apart',
+      corp({ accept: 'access-token', audience: 'm', accessTokenType: 'jwt' }),
+      'providers.corp.accessTokenType',
+    ],
+    [
+      'a group that any of several providers can give',
+      (d) => [second(d), prod({ allow: { groups: ['admins'] } })(d)],
+      'clusters.prod.allow.groups',
+    ],
+  ]
+  for (const [what, change, ...paths] of cases) test(what, () => assert.deepEqual(advised(change), paths))
+
+  test('a store that forgets', () =>
+    assert.deepEqual(
+      advice(configOf()).map(({ path }) => path),
+      ['store.memory'],
+    ))
+})
+
+describe('says nothing of', () => {
+  test('a plain configuration', () =>
+    assert.deepEqual(
+      advised(() => undefined),
+      [],
+    ))
+  test('groups of one provider, or of named ones', () => {
+    assert.deepEqual(advised(prod({ allow: { groups: ['admins'] } })), [])
+    assert.deepEqual(
+      advised((d) => [second(d), prod({ allow: { groups: ['admins'], providers: ['corp'] } })(d)]),
+      [],
+    )
+  })
+  test('a shared store', () => {
+    const config = configOf((d) => (d.store = { redis: { url: { env: 'U' }, keys: [{ id: 'a', key: { env: 'K' } }] } }))
+    assert.deepEqual(advice(config), [])
+  })
+})
+
+test('each advice has a path of the file, a problem and a mend', () => {
+  const config = configOf((d) => [
+    second(d),
+    corp({ kubernetes: { prefix: '' }, refreshTokens: 'reusable' })(d),
+    prod({ allow: { groups: ['a'] }, server: 'http://127.0.0.1:1', as: { kind: 'impersonate', token: { env: 'T' } } })(d),
+  ])
+  const all = advice(config)
+  assert.ok(all.length >= 5)
+  for (const { path, problem, mend } of all) {
+    assert.match(path, /^[a-z]/)
+    for (const text of [problem, mend]) assert.match(text, /^[a-z].*[^.]$/)
+  }
+})

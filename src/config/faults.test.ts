@@ -1,0 +1,257 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { configOf, type Draft, draft, faultsAfter, faultsFrom } from './config.fake.ts'
+import { checkConfig, parseConfig } from './config.ts'
+
+const UNKNOWN = 'is not a key that Mandate knows | remove it, or correct its spelling (docs/reference/config.md lists all keys)'
+const REFERENCE = 'a reference: { env: NAME } or { file: path }; secrets never stand in the configuration itself'
+
+/** What is wrong with one changed draft, in full: these are the words an operator reads. */
+const refuses = (what: string, change: (draft: Draft) => unknown, ...expected: string[]) =>
+  void test(what, () => assert.deepEqual(faultsAfter(change), expected))
+
+describe('refuses a value', () => {
+  refuses(
+    'that is missing',
+    (d) => Reflect.deleteProperty(d, 'publicUrl'),
+    'publicUrl | is missing | write an origin such as https://host or { env: NAME }',
+  )
+  refuses(
+    'that is missing further down',
+    (d) => Reflect.deleteProperty(d.providers['corp'] ?? {}, 'clientId'),
+    'providers.corp.clientId | is missing | write text or { env: NAME }',
+  )
+  refuses(
+    'of another kind: text for a group',
+    (d) => (d.listen['http'] = 'localhost:80'),
+    'listen.http | is not a group of keys | write a group of keys',
+  )
+  refuses(
+    'of another kind: nothing for a group',
+    (d) => Object.assign(d.clusters['prod'] ?? {}, { allow: null }),
+    'clusters.prod.allow | is not a group of keys | write a group of keys',
+  )
+  refuses(
+    'of another kind: text for a list',
+    (d) => Object.assign(d.providers['corp'] ?? {}, { scopes: 'openid' }),
+    'providers.corp.scopes | is not a list | write a list',
+  )
+  refuses(
+    'of another kind: text for yes or no',
+    (d) => Object.assign(d.providers['corp'] ?? {}, { signIn: 'yes' }),
+    'providers.corp.signIn | is not true or false | write true or false',
+  )
+  refuses(
+    'of another kind: a broken number',
+    (d) => (d.listen['http'] = { port: 1.5 }),
+    'listen.http.port | is not a whole number | write a whole number',
+  )
+  refuses('that is too large', (d) => (d.listen['http'] = { port: 65_536 }), 'listen.http.port | is more than 65535 | write 65535 or less')
+  refuses('that is too small', (d) => (d['limits'] = { signIns: 0 }), 'limits.signIns | is less than 1 | write 1 or more')
+  refuses(
+    'that is an empty list',
+    (d) => Object.assign(d.providers['corp'] ?? {}, { algorithms: [] }),
+    'providers.corp.algorithms | is empty | list at least one',
+  )
+  refuses(
+    'that is not one of a few',
+    (d) => (d['log'] = { level: 'debug' }),
+    'log.level | is not one of the values it may have | use one of info, warn, error',
+  )
+  refuses(
+    'that is a symmetric or no algorithm',
+    (d) => Object.assign(d.providers['corp'] ?? {}, { algorithms: ['ES256', 'HS256', 'none'] }),
+    'providers.corp.algorithms.1 | is not one of the values it may have | use one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA',
+    'providers.corp.algorithms.2 | is not one of the values it may have | use one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA',
+  )
+  refuses(
+    'that is a number where a duration is needed',
+    (d) => (d['sessions'] = { idle: 30 }),
+    'sessions.idle | does not have the form that it needs | write a duration such as 250ms, 30s, 30m, 8h or 1d',
+  )
+  refuses(
+    'that is a name with other characters',
+    (d) => (d.clusters = { Prod_1: d.clusters['prod'] ?? {} }),
+    'clusters.Prod_1 | is not a name that may stand here | write a name of lower-case letters, digits and hyphens, at most 63',
+  )
+})
+
+describe('refuses alternatives', () => {
+  const as = (value: unknown) => (d: Draft) => Object.assign(d.clusters['prod'] ?? {}, { as: value })
+  const auth = (value: unknown) => (d: Draft) => Object.assign(d.providers['corp'] ?? {}, { clientAuth: value })
+  const refresh = (value: unknown) => (d: Draft) => Object.assign(d.providers['corp'] ?? {}, { refreshTokens: value })
+
+  refuses(
+    'as: of an unknown kind',
+    as({ kind: 'magic' }),
+    'clusters.prod.as.kind | is not one of the values it may have | use one of forward-token, impersonate',
+  )
+  refuses('as: of no kind', as({}), 'clusters.prod.as.kind | is missing | use one of forward-token, impersonate')
+  refuses('as: that is text', as('forward-token'), 'clusters.prod.as | is not a group of keys | write a group of keys')
+  refuses(
+    'as: with the keys of the other kind',
+    as({ kind: 'forward-token', reservedAllowed: [] }),
+    `clusters.prod.as.reservedAllowed | ${UNKNOWN}`,
+  )
+  refuses(
+    'clientAuth: of an unknown method',
+    auth({ method: 'basic' }),
+    'providers.corp.clientAuth.method | is not one of the values it may have | use one of secret, private-key-jwt, federated-token-file, none',
+  )
+  refuses(
+    'clientAuth: of no method',
+    auth({}),
+    'providers.corp.clientAuth.method | is missing | use one of secret, private-key-jwt, federated-token-file, none',
+  )
+  refuses(
+    'store: none',
+    (d) => Reflect.deleteProperty(d, 'store'),
+    'store | is missing | write { memory: singleReplica } or { redis: { url, keys } }',
+  )
+  refuses(
+    'store: text',
+    (d) => (d.store = 'memory'),
+    'store | does not have a form that it may have | write { memory: singleReplica } or { redis: { url, keys } }',
+  )
+  refuses(
+    'store: another word for memory',
+    (d) => (d.store = { memory: true }),
+    'store.memory | is not one of the values it may have | write singleReplica',
+  )
+  refuses('store: both', (d) => (d.store = { memory: 'singleReplica', redis: {} }), `store.redis | ${UNKNOWN}`)
+  refuses(
+    'store: faults within redis by their own paths',
+    (d) => (d.store = { redis: { keys: [{ id: 'UPPER', key: 'x' }], prefix: 'x' } }),
+    `store.redis.url | is missing | write ${REFERENCE}`,
+    'store.redis.keys.0.id | does not have the form that it needs | write an id of lower-case letters, digits and hyphens, at most 16',
+    `store.redis.keys.0.key | does not have a form that it may have | write ${REFERENCE}`,
+    `store.redis.prefix | ${UNKNOWN}`,
+  )
+  refuses(
+    'refreshTokens: another word',
+    refresh('once'),
+    'providers.corp.refreshTokens | does not have a form that it may have | write rotating, reusable or { grace: 60s }',
+  )
+  refuses(
+    'refreshTokens: a grace that is no duration',
+    refresh({ grace: 60 }),
+    'providers.corp.refreshTokens.grace | does not have the form that it needs | write a duration such as 250ms, 30s, 30m, 8h or 1d',
+  )
+})
+
+describe('refuses keys', () => {
+  refuses(
+    'that it does not know, at any depth and all at once',
+    (d) => {
+      d['foo'] = 1
+      Object.assign(d.listen, { htps: {} })
+      Object.assign(d.providers['corp'] ?? {}, { clientSecret: 'hunter2', claims: { group: 'x' } })
+      Object.assign(d.clusters['prod'] ?? {}, { allow: { caller: [] }, as: { kind: 'forward-token', passThrough: true } })
+    },
+    ...[
+      'listen.htps',
+      'providers.corp.claims.group',
+      'providers.corp.clientSecret',
+      'clusters.prod.allow.caller',
+      'clusters.prod.as.passThrough',
+      'foo',
+    ].map((path) => `${path} | ${UNKNOWN}`),
+  )
+
+  for (const where of ['', 'listen', 'providers', 'clusters', 'providers.corp', 'providers.corp.claims', 'clusters.prod.allow']) {
+    test(`__proto__ in ${where || 'the whole'}, and changes no object by it`, () => {
+      const made = JSON.parse(JSON.stringify(draft((d) => Object.assign(d.providers['corp'] ?? {}, { claims: {} }))))
+      let at = made
+      for (const key of where.split('.').filter(Boolean)) at = at[key]
+      Object.defineProperty(at, '__proto__', { value: { polluted: 'yes' }, enumerable: true })
+      const path = where === '' ? '__proto__' : `${where}.__proto__`
+      assert.deepEqual(
+        faultsFrom(() => parseConfig(JSON.stringify(made))),
+        [`${path} | ${UNKNOWN}`],
+      )
+      assert.equal(Reflect.get({}, 'polluted'), undefined)
+    })
+  }
+
+  test('constructor and prototype, where no names stand', () => {
+    for (const key of ['constructor', 'prototype', 'toString', 'hasOwnProperty'])
+      assert.deepEqual(
+        faultsAfter((d) => (d[key] = {})),
+        [`${key} | ${UNKNOWN}`],
+      )
+  })
+
+  test('but takes constructor as the name that it is', () => {
+    const config = configOf((d) => (d.clusters = { constructor: d.clusters['prod'] ?? {} }))
+    assert.deepEqual(Object.keys(config.clusters), ['constructor'])
+  })
+})
+
+describe('refuses secrets in clear', () => {
+  const CLEAR = 'hunter2'
+  const places: Readonly<Record<string, (d: Draft) => unknown>> = {
+    'providers.corp.clientAuth.secret': (d) =>
+      Object.assign(d.providers['corp'] ?? {}, { clientAuth: { method: 'secret', secret: CLEAR } }),
+    'providers.corp.clientAuth.key': (d) =>
+      Object.assign(d.providers['corp'] ?? {}, { clientAuth: { method: 'private-key-jwt', key: CLEAR } }),
+    'providers.corp.ca': (d) => Object.assign(d.providers['corp'] ?? {}, { ca: CLEAR }),
+    'clusters.prod.as.token': (d) => Object.assign(d.clusters['prod'] ?? {}, { as: { kind: 'impersonate', token: CLEAR } }),
+    'store.redis.url': (d) => (d.store = { redis: { url: CLEAR, keys: [{ id: 'a', key: { env: 'K' } }] } }),
+    'listen.https.key': (d) => (d.listen['https'] = { port: 0, cert: { file: 'c' }, key: CLEAR }),
+  }
+  for (const [path, change] of Object.entries(places))
+    refuses(path, change, `${path} | does not have a form that it may have | write ${REFERENCE}`)
+
+  test('and a reference that names both, neither, or nothing', () => {
+    for (const token of [{ env: 'A', file: 'b' }, {}, { env: '' }, { file: '' }, { vault: 'x' }, []]) {
+      const faults = faultsAfter((d) => Object.assign(d.clusters['prod'] ?? {}, { as: { kind: 'impersonate', token } }))
+      assert.ok(faults.length > 0, JSON.stringify(token))
+      for (const fault of faults) assert.match(fault, /^clusters\.prod\.as\.token/)
+    }
+  })
+
+  test('in a URL, without repeating it', () => {
+    for (const publicUrl of ['https://user:hunter2@mandate.example', 'https://hunter2@mandate.example']) {
+      assert.deepEqual(
+        faultsAfter((d) => (d.publicUrl = publicUrl)),
+        ['publicUrl | carries a user name or password | remove them: secrets stand only in references'],
+      )
+    }
+  })
+})
+
+describe('no fault repeats a value', () => {
+  /** Paths of everything in the draft that is not a group or a list. */
+  const scalars = (value: unknown, path: readonly string[] = []): string[][] =>
+    typeof value === 'object' && value !== null
+      ? Object.entries(value).flatMap(([key, inner]) => scalars(inner, [...path, key]))
+      : [[...path]]
+  const full = draft((d) => {
+    Object.assign(d.providers['corp'] ?? {}, {
+      scopes: ['openid'],
+      algorithms: ['ES256'],
+      refreshTokens: { grace: '1s' },
+      kubernetes: { prefix: 'a:', user: 'sub' },
+      ca: { file: 'f' },
+    })
+    d['sessions'] = { idle: '1m' }
+    d['limits'] = { body: '1MB' }
+    d.listen['behind'] = ['10.0.0.0/8']
+    d.listen['names'] = ['a']
+  })
+
+  for (const path of scalars(full)) {
+    test(`at ${path.join('.')}`, () => {
+      for (const value of ['hunter2 \u0000', { hunter2: 'hunter2' }, ['hunter2'], 1_234_567_891]) {
+        const copy = structuredClone(full)
+        let at: unknown = copy
+        for (const key of path.slice(0, -1)) at = Reflect.get(Object(at), key)
+        Reflect.set(Object(at), path.at(-1) ?? '', value)
+        const text = faultsFrom(() => checkConfig(copy)).join('\n')
+        // A key that is not known has to be named to be found.
+        assert.ok(!text.replaceAll(/\.hunter2 \| is not a key/g, '').includes('hunter2'), text)
+        assert.ok(!text.includes('1234567891'), text)
+      }
+    })
+  }
+})
