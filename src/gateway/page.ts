@@ -44,6 +44,7 @@ p{margin:.6rem 0;overflow-wrap:anywhere}
 .small{color:var(--soft);font-size:.8rem;margin-top:1.4rem}
 dl{display:grid;grid-template-columns:auto 1fr;gap:.35rem 1.1rem;margin:1rem 0}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
+@media(max-width:30rem){main{padding:1.5rem}dl{grid-template-columns:1fr;gap:0}dt{font-size:.8rem}dd{margin-bottom:.55rem}}
 ul{list-style:none;margin:0;padding:0}li a{display:block;padding:.4rem 0}
 a{color:var(--accent)}
 .actions{display:grid;gap:.65rem;margin-top:1.4rem}

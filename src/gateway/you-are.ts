@@ -78,7 +78,7 @@ export function createYouAre({ authenticator, logins, clusters, presentedOf }: Y
         ['Signed in with', you.provider] as const,
         ...Object.entries(you.claims).map(([name, value]) => [name, text(value)] as const),
         ['Issuer', you.issuer] as const,
-        ['Ends', you.endsAt ?? ''] as const,
+        ['Ends', you.endsAt?.replace(/^(.{10})T(.{5}).*$/, '$1 $2 UTC') ?? ''] as const,
       ]
       const links = clusters.map((name) => ({ label: `/clusters/${name}`, href: `/clusters/${name}/api/v1/namespaces` }))
       answerPage(

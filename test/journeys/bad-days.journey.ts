@@ -136,7 +136,8 @@ export function badDays(name: string, start: StartWorld): void {
           answer.body,
         )
       }
-      assert.equal(stage.audit('failed').length, 3)
+      // The first request may count as failed too: a real API server sends its answer in chunks, and `askRaw` stays only for the head.
+      assert.equal(stage.audit('failed').filter(({ code }) => code === 'upstream_unavailable').length, 3)
       await stage.world.cluster.up()
       await eventually(
         async () => (await alice.get(stage.origin + PODS)).status,
