@@ -46,7 +46,7 @@ export async function startSubject(options: SubjectOptions): Promise<Subject> {
     users: [ALICE],
     audience: 'api://mandate',
     lifetimes: { accessToken: 7_200, idToken: 7_200 },
-    clients: [{ id: 'mandate', secret: 'bench', redirectUris: [`${origin}/callback/corp`], postLogoutRedirectUris: [`${origin}/`] }],
+    clients: [{ id: 'mandate', secret: 'bench', redirectUris: [`${origin}/callback/corp`], postLogoutRedirectUris: [`${origin}/logout`] }],
   })
   const file = async (name: string, content: string) => {
     await writeFile(join(folder, name), content, { mode: 0o600 })

@@ -74,7 +74,7 @@ async function start({ log, port, state, context }: DevOptions, lifecycle: Lifec
         id: 'mandate',
         secret,
         redirectUris: [`${publicUrl}/callback/dev`],
-        postLogoutRedirectUris: [`${publicUrl}/`],
+        postLogoutRedirectUris: [`${publicUrl}/logout`],
         backchannelLogoutUri: `${publicUrl}/back-channel-logout/dev`,
       },
       { id: 'robot', secret: 'robot', machine: true },

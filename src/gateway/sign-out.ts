@@ -98,7 +98,7 @@ export function createSignOut(parts: SignOutParts): SignOutEndpoints {
     })
     const provider = parts.providers[principal.provider]
     if (tokens?.value.refreshToken !== undefined) void provider?.signOut.revoke(tokens.value.refreshToken)
-    return provider?.signOut.url(tokens?.value.idToken, `${parts.origin}/`)
+    return provider?.signOut.url(tokens?.value.idToken, `${parts.origin}/logout`)
   }
 
   return {

@@ -10,6 +10,8 @@ export interface YouAreParts {
   readonly authenticator: Authenticator
   readonly logins: Pick<Logins, 'find'>
   readonly clusters: readonly string[]
+  /** What the sign-in page calls a provider. */
+  readonly titleOf: (provider: string) => string
   readonly presentedOf: (visit: Visit, writes: boolean) => Presented
 }
 
@@ -30,7 +32,7 @@ interface Shown {
   readonly endsAt?: string
 }
 
-export function createYouAre({ authenticator, logins, clusters, presentedOf }: YouAreParts): YouAreEndpoints {
+export function createYouAre({ authenticator, logins, clusters, titleOf, presentedOf }: YouAreParts): YouAreEndpoints {
   const shown = async (visit: Visit): Promise<Shown> => {
     const answer = await authenticator.authenticate(presentedOf(visit, false))
     if (answer.result === 'rejected') throw answer.refusal
@@ -75,12 +77,13 @@ export function createYouAre({ authenticator, logins, clusters, presentedOf }: Y
         throw error
       }
       const facts = [
-        ['Signed in with', you.provider] as const,
-        ...Object.entries(you.claims).map(([name, value]) => [name, text(value)] as const),
+        ['Signed in with', titleOf(you.provider)] as const,
+        ...Object.entries(you.claims).map(([name, value]) => [CLAIM_NAMES[name] ?? name, text(value)] as const),
         ['Issuer', you.issuer] as const,
         ['Ends', you.endsAt?.replace(/^(.{10})T(.{5}).*$/, '$1 $2 UTC') ?? ''] as const,
       ]
-      const links = clusters.map((name) => ({ label: `/clusters/${name}`, href: `/clusters/${name}/api/v1/namespaces` }))
+      // Discovery: what everybody who is signed in may read, whatever else they may.
+      const links = clusters.map((name) => ({ label: `/clusters/${name}`, href: `/clusters/${name}/api/v1` }))
       answerPage(
         visit.response,
         200,
@@ -96,6 +99,15 @@ export function createYouAre({ authenticator, logins, clusters, presentedOf }: Y
       )
     },
   }
+}
+
+/** What people call the standard claims (OpenID Connect Core 5.1). */
+const CLAIM_NAMES: Readonly<Record<string, string>> = {
+  sub: 'Subject',
+  name: 'Name',
+  preferred_username: 'User name',
+  email: 'E-mail',
+  groups: 'Groups',
 }
 
 function text(value: unknown): string {

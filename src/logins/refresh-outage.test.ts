@@ -91,6 +91,36 @@ describe('a store that goes away', () => {
     }
   })
 
+  test('while somebody else wins the right: giving back takes it from nobody', async () => {
+    for (const fate of ['refused', 'unanswered'] as const) {
+      const stage = setRefreshStage()
+      const { clock, issuer } = stage
+      const [away, presenter, third] = [stage.replica(), stage.replica(), stage.replica()]
+      const loginId = await stage.signIn()
+      await clock.advance(ENDED_MS)
+      // The first write is the right itself, or with an issuer out of reach the second is giving it back.
+      const lastGood = fate === 'refused' ? 0 : 1
+      issuer.mood = fate === 'refused' ? 'renews' : 'unreachable'
+      let writes = 0
+      away.decide((call) => {
+        if (isRecordWrite(call)) writes += 1
+        if (writes <= lastGood) return 'done'
+        return writes === lastGood + 1 && isRecordWrite(call) ? fate : 'refused'
+      })
+      assert.equal(await answerOf(stage, away, loginId), 'store_unavailable')
+      issuer.mood = 'renews'
+      issuer.slowness = 3_000
+      const asked = ask(presenter.tokens, loginId)
+      await clock.advance(500)
+      away.decide(() => 'done')
+      await clock.advance(500)
+      const other = ask(third.tokens, loginId)
+      await clock.advance(4_000)
+      assert.deepEqual([asked.end, other.end], ['access-2', 'access-2'])
+      assertOnce(stage, 1)
+    }
+  })
+
   test('right after the issuer could not be reached or refused: what is known is not forgotten', async () => {
     for (const [mood, expected] of [
       ['unreachable', 'access-2'],

@@ -58,7 +58,7 @@ export function signOut(name: string, start: StartWorld): void {
       assert.ok(onward.startsWith(stage.world.issuer.issuer), onward)
       const end = await alice.follow(onward)
       assert.ok(
-        end.trail.some((url) => url === `${stage.origin}/`),
+        end.trail.some((url) => url === `${stage.origin}/logout`),
         `${end.trail}`,
       )
       // The issuer knows this browser no more: it asks again.

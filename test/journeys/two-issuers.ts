@@ -38,7 +38,7 @@ export async function stageTwoIssuers(
       lab ??= await startIssuer({
         users: [MALLORY, DORA],
         audience: AUDIENCE,
-        clients: [{ id: 'mandate-lab', public: true, redirectUris: [`${origin}/callback/lab`], postLogoutRedirectUris: [`${origin}/`] }],
+        clients: [{ id: 'mandate-lab', public: true, redirectUris: [`${origin}/callback/lab`], postLogoutRedirectUris: [`${origin}/logout`] }],
         ...(labUrl === undefined ? {} : { issuerUrl: labUrl }),
       })
       config.providers['lab'] = {

@@ -82,7 +82,7 @@ export function clientsOf(origin: string): IssuerOptions['clients'] {
       id: CLIENT,
       secret: 'client-secret-of-the-test',
       redirectUris: [`${origin}/callback/corp`],
-      postLogoutRedirectUris: [`${origin}/`],
+      postLogoutRedirectUris: [`${origin}/logout`],
       backchannelLogoutUri: `${origin}/back-channel-logout/corp`,
     },
     { id: 'robot', secret: 'robot-secret-of-the-test', machine: true },
