@@ -28,7 +28,10 @@ export function createSessionAuthenticator({ logins, origin }: SessionOptions): 
       const login = await logins.find(cookie.digest())
       if (login === undefined) return { result: 'rejected', refusal: new Refusal('login_ended') }
       if (presented.writes && !fromOurOrigin(presented, origin)) return { result: 'rejected', refusal: new Refusal('origin_refused') }
-      return { result: 'authenticated', caller: { principal: login.principal, proof: { kind: 'login', loginId: login.loginId }, ended: login.ended } }
+      return {
+        result: 'authenticated',
+        caller: { principal: login.principal, proof: { kind: 'login', loginId: login.loginId }, ended: login.ended },
+      }
     },
   }
 }

@@ -4,7 +4,7 @@
  * A presenter that was slow, not dead, still says how it ended after its lease. It only ever moves a record that bears
  * its own mark (`presenter`), so it cannot give back a right that somebody else has won since.
  */
-import { randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { AuditSink } from '../audit/audit-sink.ts'
 import type { Clock } from '../clock.ts'
 import type { ProviderConfig } from '../config/provider.ts'
@@ -57,7 +57,7 @@ export function createPresent({ records, owed, audit, clock, observe, leaseMs }:
     const { refreshToken } = tokens.value
     if (refreshToken === undefined) return
     const { endsAt, principal, refresh: before } = record.value
-    const presenter = randomUUID()
+    const presenter = randomBytes(12).toString('base64url')
     const earlier = 'since' in before ? before.since : undefined
     const since = earlier ?? clock.now()
     const presenting: LoginRecord = {

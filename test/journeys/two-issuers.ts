@@ -1,7 +1,7 @@
 /** A stage with a second issuer beside the world's: the provider `lab`, with people whose names are as hostile as names get. */
 import type { TestContext } from 'node:test'
 import { type Issuer, startIssuer } from '../../src/dev/issuer/issuer.ts'
-import type { TestUser } from '../../src/dev/issuer/options.ts'
+import type { IssuerOptions, TestUser } from '../../src/dev/issuer/options.ts'
 import { type ConfigDraft, type Stage, type StageOptions, setStage } from './stage.ts'
 import { AUDIENCE, type StartWorld } from './world.ts'
 
@@ -22,12 +22,15 @@ export interface TwoIssuers {
 export interface TwoIssuersOptions extends StageOptions {
   /** Where the provider finds the issuer, when something stands in front of it. */
   readonly labUrl?: string
+  /** Told of the second issuer once it runs. */
+  readonly labTarget?: (issuer: Issuer) => void
+  readonly labLifetimes?: IssuerOptions['lifetimes']
 }
 
 export async function stageTwoIssuers(
   t: TestContext,
   start: StartWorld,
-  { labUrl, ...options }: TwoIssuersOptions = {},
+  { labUrl, labTarget, labLifetimes, ...options }: TwoIssuersOptions = {},
 ): Promise<TwoIssuers> {
   let lab: Issuer | undefined
   t.after(() => lab?.close())
@@ -38,9 +41,14 @@ export async function stageTwoIssuers(
       lab ??= await startIssuer({
         users: [MALLORY, DORA],
         audience: AUDIENCE,
-        clients: [{ id: 'mandate-lab', public: true, redirectUris: [`${origin}/callback/lab`], postLogoutRedirectUris: [`${origin}/logout`] }],
+        clients: [
+          { id: 'mandate-lab', public: true, redirectUris: [`${origin}/callback/lab`], postLogoutRedirectUris: [`${origin}/logout`] },
+        ],
         ...(labUrl === undefined ? {} : { issuerUrl: labUrl }),
+        ...labOptions,
+        ...(labLifetimes === undefined ? {} : { lifetimes: labLifetimes }),
       })
+      labTarget?.(lab)
       config.providers['lab'] = {
         kind: 'oidc',
         title: 'Lab',

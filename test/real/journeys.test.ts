@@ -7,9 +7,14 @@ import { badDays } from '../journeys/bad-days.journey.ts'
 import { hostileContent } from '../journeys/hostile-content.journey.ts'
 import { hostileRequests } from '../journeys/hostile-requests.journey.ts'
 import { kubernetesAsYourself } from '../journeys/kubernetes-as-yourself.journey.ts'
+import { promise1 } from '../journeys/promise-1-refresh-once.journey.ts'
+import { promise2 } from '../journeys/promise-2-no-sharing.journey.ts'
+import { promise3 } from '../journeys/promise-3-outage-is-not-absence.journey.ts'
+import { promise4 } from '../journeys/promise-4-revocation.journey.ts'
 import { promise5 } from '../journeys/promise-5-nothing-leaks.journey.ts'
 import { promise6 } from '../journeys/promise-6-same-bytes.journey.ts'
 import { promise7 } from '../journeys/promise-7-no-record-no-action.journey.ts'
+import { promise9 } from '../journeys/promise-9-issuers-apart.journey.ts'
 import { signIn } from '../journeys/sign-in.journey.ts'
 import { signOut } from '../journeys/sign-out.journey.ts'
 import { realParts } from './world.ts'
@@ -23,6 +28,11 @@ promise6('on real parts', realParts)
 promise7('on real parts', realParts)
 hostileContent('on real parts', realParts)
 signOut('on real parts', realParts)
+promise1('on real parts', realParts)
+promise2('on real parts', realParts)
+promise3('on real parts', realParts)
+promise4('on real parts', realParts)
+promise9('on real parts', realParts)
 
 test('no journey is left out here', async () => {
   const here = await readFile(import.meta.filename, 'utf8')
