@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
-import { type Attempt, access, type Outcome, type Steps } from './access.ts'
+import { describe, mock, test } from 'node:test'
+import { type Attempt, access, type Outcome, reasonOf, type Steps } from './access.ts'
 import type { Assumption, CredentialSource } from './assume/credential-source.ts'
 import { type MemorySink, memorySink } from './audit/audit-sink.fake.ts'
 import type { Authentication } from './authenticate/authenticator.ts'
@@ -391,4 +391,24 @@ describe('every exit is recorded', () => {
     const stage = await run({ caller: bearerCaller('bearer-hunter2'), assume: async () => granted('credential-hunter2') })
     assert.ok(!JSON.stringify([...stage.audit.recorded, ...stage.audit.noted]).includes('hunter2'))
   })
+})
+
+test('a store outage is one line in ten seconds, not one a request, and says how many it stands for', (t) => {
+  let now = 50_000
+  mock.method(performance, 'now', () => now)
+  t.after(() => mock.restoreAll())
+  const lines: Array<Record<string, unknown>> = []
+  const log = createLog((line) => void lines.push(JSON.parse(line)))
+  const fails = () => assert.equal(reasonOf(new StoreUnavailable('gone'), log).code, 'store_unavailable')
+  for (let i = 0; i < 1_000; i += 1) fails()
+  assert.deepEqual(
+    lines.map(({ message, attempts }) => [message, attempts]),
+    [['the store cannot be reached', undefined]],
+  )
+  now += 10_000
+  fails()
+  assert.deepEqual([lines.length, lines[1]?.['attempts']], [2, 999])
+  now += 10_000
+  fails()
+  assert.deepEqual([lines.length, lines[2]?.['attempts']], [3, undefined])
 })

@@ -201,9 +201,24 @@ function nameOf(resource: Resource): string {
 export function reasonOf(error: unknown, log: Log): Refusal {
   if (error instanceof Refusal) return error
   if (error instanceof StoreUnavailable) {
-    log.warn('the store cannot be reached', { ...describeError(error) })
+    logOutage(error, log)
     return new Refusal('store_unavailable')
   }
   log.fault('an attempt failed by a fault of ours', error)
   return asRefusal(error)
+}
+
+/** Every request of an outage fails alike: the log says so once in this time, and how often it did not. */
+const OUTAGE_LINE_EVERY_MS = 10_000
+const outages = new WeakMap<Log, { said: number; unsaid: number }>()
+
+function logOutage(error: StoreUnavailable, log: Log): void {
+  const outage = outages.get(log)
+  const now = performance.now()
+  if (outage !== undefined && now - outage.said < OUTAGE_LINE_EVERY_MS) {
+    outage.unsaid += 1
+    return
+  }
+  log.warn('the store cannot be reached', { ...describeError(error), ...(outage?.unsaid ? { attempts: outage.unsaid } : {}) })
+  outages.set(log, { said: now, unsaid: 0 })
 }

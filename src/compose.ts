@@ -17,18 +17,21 @@ import { summed } from './audit/summed.ts'
 import { createBearerAuthenticator } from './authenticate/bearer-jwt.ts'
 import { firstApplicable } from './authenticate/first-applicable.ts'
 import { createSessionAuthenticator } from './authenticate/session.ts'
+import { takenAsBearer } from './authenticate/taken-as-bearer.ts'
 import { createRouteRules } from './authorize/route-rules.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { ClusterConfig } from './config/cluster.ts'
 import type { Config } from './config/config.ts'
 import { secretSource } from './config/references.ts'
 import { isLoopbackHost } from './config/values.ts'
+import { Refusal } from './errors.ts'
 import { createHttpUpstream } from './forward/http.ts'
-import { addressReader } from './gateway/address.ts'
+import { addressReader, networkOf, peerCheck } from './gateway/address.ts'
 import type { Cluster } from './gateway/clusters.ts'
 import { createCookies } from './gateway/cookies.ts'
 import { createGateway, presentedBy } from './gateway/gateway.ts'
 import { readGauges } from './gateway/gauges.ts'
+import { createInFlight } from './gateway/in-flight.ts'
 import { listenOperations } from './gateway/operations.ts'
 import { createPendingSignIns } from './gateway/pending-sign-ins.ts'
 import { type Listener, listen } from './gateway/server.ts'
@@ -100,7 +103,7 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
     clock,
     log,
     blindForMs: config.streams.blindFor,
-    keepMs: config.sessions.absolute + KEEP_REVOCATIONS_BEYOND_MS,
+    keepMs: keepRevocationsMs(config),
   })
   lifecycle.add(revocations)
   // Early in this list, so late to stop: the platform goes on hearing that this replica is not ready any more.
@@ -112,6 +115,7 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
   const logins = createLogins({
     records,
     revocations,
+    issuerOf: (name) => (Object.hasOwn(config.providers, name) ? config.providers[name]?.issuer : undefined),
     clock,
     idleMs: config.sessions.idle,
     absoluteMs: config.sessions.absolute,
@@ -131,6 +135,7 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
     providers: Object.values(providers),
     revocations,
     clock,
+    oldestMs: keepRevocationsMs(config),
     streamsMaxAgeMs: config.streams.maxAge,
     observe: (issuer, result, hit, seconds) =>
       metrics.observe('mandate_token_validation_seconds', { issuer, result, cached: String(hit) }, seconds),
@@ -179,6 +184,7 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
     hostnames: hostnamesOf(config),
     addressOf: addressReader(config.listen.behind),
     bodyLimit: config.limits.body,
+    inFlight: createInFlight(config.limits.perPrincipal),
   })
   readGauges(metrics, { revocations, providers, active: () => logins.active(), clock })
   await revocations.start()
@@ -188,6 +194,11 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
   return { ports: { ...listeners, operations: operations.port }, revocations, stop: () => lifecycle.stop() }
 }
 
+/** How long revocations are kept, and so how old a bearer may be at most: longer than any login lives. */
+export function keepRevocationsMs({ sessions }: Pick<Config, 'sessions'>): number {
+  return sessions.absolute + KEEP_REVOCATIONS_BEYOND_MS
+}
+
 /** The shared store and the keys its values are sealed with. */
 export async function composeState(config: Config, log: Log, clock: Clock, lifecycle: Lifecycle): Promise<SharedState> {
   if ('memory' in config.store) {
@@ -195,10 +206,16 @@ export async function composeState(config: Config, log: Log, clock: Clock, lifec
     lifecycle.onStop('store', () => store.close())
     return { store, ring: createKeyRing([{ id: 'process', key: randomKey() }]) }
   }
-  const { url, ca, keys } = config.store.redis
+  const { url, ca, keys, plaintextOpen } = config.store.redis
   // Loading the client takes a tenth of a second, which `mandate dev` need not pay.
   const { connectRedis } = await import('./store/redis.ts')
-  const store = await connectRedis({ url: secretSource(url).read(), ca: ca && secretSource(ca).read().expose(), log, clock })
+  const store = await connectRedis({
+    url: secretSource(url).read(),
+    ca: ca && secretSource(ca).read().expose(),
+    plaintextOpen,
+    log,
+    clock,
+  })
   lifecycle.onStop('store', () => store.close())
   return { store, ring: createKeyRing(keys.map(({ id, key }) => ({ id, key: secretSource(key).read() }))) }
 }
@@ -221,7 +238,7 @@ function composeAudit(
     onLost: (notes) => log.warn('records of attempts that had ended were lost while the audit log could not be written', { notes }),
   })
   metrics.set('mandate_audit_up', {}, 1)
-  const sums = summed(sink, clock)
+  const sums = summed(sink, clock, networkOf)
   lifecycle.onStop('audit', () => {
     sums.settle()
     return sink.close()
@@ -289,12 +306,18 @@ function composeSource({ as }: ClusterConfig, { providers }: Config, logins: Log
         passThroughOpen: as.passThroughOpen,
         logins,
         audienceFor: (provider) => as.audience ?? providers[provider]?.clientId ?? '',
+        takenAsBearer: (provider, token) => takenAsBearer(providers[provider], token),
       })
     case 'impersonate':
       return createKubernetesImpersonation(
         {
           token: secretSource(as.token),
-          prefixOf: (provider) => providers[provider]?.prefix ?? `${provider}:`,
+          prefixOf: (provider) => {
+            const found = providers[provider]
+            // A made-up prefix could be one that the cluster has bound rights to.
+            if (found === undefined) throw new Refusal('identity_unusable')
+            return found.prefix
+          },
           prefixes: Object.values(providers).map((provider) => provider.prefix),
           reservedAllowed: as.reservedAllowed,
           log,
@@ -316,7 +339,7 @@ async function composeListeners({ listen: on }: Config, gateway: Parameters<type
     return listener.port
   }
   return {
-    http: on.http && (await start('http', on.http)),
+    http: on.http && (await start('http', { ...on.http, ...(isLoopbackHost(on.http.host) ? {} : { from: peerCheck(on.behind) }) })),
     https:
       on.https &&
       (await start('https', {

@@ -25,6 +25,11 @@ export const REFUSALS = {
     mend: 'Send each of Host, Authorization, Origin and Cookie at most once, spelled with hyphens.',
   },
   host_unknown: { status: 421, title: 'This host name is not served here', mend: 'Use the host of publicUrl.' },
+  peer_refused: {
+    status: 403,
+    title: 'Plain HTTP is taken from the configured proxies alone',
+    mend: 'Use https or go through the proxy. The operator lists the addresses of proxies under listen.behind.',
+  },
   headers_too_many: { status: 431, title: 'Too many headers', mend: 'Send at most 100 headers and 32 kB of them.' },
   request_timeout: { status: 408, title: 'The request did not arrive whole and in time', mend: 'Send the request again without pauses.' },
   body_too_large: { status: 413, title: 'The request body is larger than allowed', mend: 'Send a smaller body.' },
@@ -58,8 +63,8 @@ export const REFUSALS = {
   },
   origin_refused: {
     status: 403,
-    title: 'A write with a login cookie must come from a page of this origin',
-    mend: 'Send the Origin header of publicUrl, or use a bearer token.',
+    title: 'A request with a login cookie must come from this origin',
+    mend: 'Open it from a page of this origin or the address bar, and send the Origin header of publicUrl with a write; or use a bearer token.',
   },
   csrf_refused: { status: 403, title: 'The form was not the one this login was given', mend: 'Reload the page and send its form again.' },
   authorization_malformed: {

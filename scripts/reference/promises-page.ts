@@ -16,7 +16,7 @@ export const PROMISES: readonly PromiseEntry[] = [
     number: 1,
     title: 'A rotating refresh token is presented at most once',
     text: `The right to present the refresh token of generation N is a compare-and-set on the login record, from idle to presenting. Whoever wins it
-presents; every other replica and request subscribes, reads, waits and reads again. A lease of 15 s only tells waiters when to stop
+presents; every other replica and request subscribes, reads, waits and reads again. A lease of 45 s only tells waiters when to stop
 waiting. When the presenter died or the issuer's answer was lost, the outcome is unknown: the present token serves to its end, and then
 the answer is 401 \`refresh_outcome_unknown\`. A provider whose configuration says \`refreshTokens: reusable\` or \`{ grace: 60s }\` is asked again
 instead. Only a request that certainly never left the process gives the right back.`,

@@ -20,6 +20,7 @@ function forwardToken(): SourceUnderTest {
     token: 'id-token',
     passThroughOpen: false,
     audienceFor: () => 'kubernetes',
+    takenAsBearer: () => false,
     logins: {
       async fresh(loginId) {
         if (broken) throw new Refusal('issuer_unavailable')

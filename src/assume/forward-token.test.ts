@@ -20,9 +20,13 @@ function stage(changes: Partial<Omit<ForwardTokenOptions, 'logins'>> & { fresh?:
       return fresh === undefined ? { token: new Secret(text), expiresAt: EXPIRES } : fresh(loginId, which)
     },
   }
-  const source = createForwardToken({ token: 'id-token', passThroughOpen: false, audienceFor: () => 'kubernetes', ...options, logins })
+  const defaults = { token: 'id-token', passThroughOpen: false, audienceFor: () => 'kubernetes', takenAsBearer: () => false } as const
+  const source = createForwardToken({ ...defaults, ...options, logins })
   return { source, asked }
 }
+
+const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+const typed = (typ: string, claims: object) => `${part({ alg: 'RS256', typ })}.${part(claims)}.c2ln`
 
 async function refusedWith(
   changes: Parameters<typeof stage>[0],
@@ -49,6 +53,18 @@ describe('from a login refuses', () => {
   test('a token whose audience is not text', async () => {
     for (const aud of [1, true, null, {}, { includes: 'kubernetes' }, [['kubernetes']]])
       assert.deepEqual(await refusedWith({ text: unsignedJwt({ aud }) }), WRONG)
+  })
+  test('a token that Mandate would take as a bearer: the cluster could come back with it as that person', async () => {
+    const judged: unknown[] = []
+    const takenAsBearer: ForwardTokenOptions['takenAsBearer'] = (provider, token) => judged.push([provider, token]) > 0
+    for (const typ of ['at+jwt', 'application/AT+JWT'])
+      assert.deepEqual(await refusedWith({ text: typed(typ, { aud: ['mandate', 'kubernetes'] }), takenAsBearer }), [
+        'refused',
+        'credential_not_offered',
+        403,
+      ])
+    const asked = ['corp', { typ: 'at+jwt', audiences: ['mandate', 'kubernetes'] }]
+    assert.deepEqual(judged, [asked, asked])
   })
   test('an opaque token: it names nobody', async () => {
     assert.deepEqual(await refusedWith({ text: '2YotnFZFEjr1zCsicMWpAA' }), WRONG)
@@ -98,6 +114,16 @@ describe('from a login grants', () => {
       assert.deepEqual(asked, [['login-1', which]])
     })
   }
+
+  test('a token that Mandate would take as a bearer, with passThroughOpen', async () => {
+    const changes = { takenAsBearer: () => true, passThroughOpen: true }
+    assert.equal((await stage(changes).source.assume(loginCaller(), TARGET)).result, 'granted')
+    assert.deepEqual(await refusedWith({ ...changes, text: unsignedJwt({ aud: 'mandate' }) }), [
+      'refused',
+      'credential_audience_wrong',
+      403,
+    ])
+  })
 
   test("by the audience of the caller's own provider", async () => {
     const audienceFor = (provider: string) => (provider === 'corp' ? 'client-corp' : 'client-other')

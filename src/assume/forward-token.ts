@@ -2,10 +2,11 @@
  * The cluster trusts the caller's issuer: it gets the caller's own token.
  *
  * Security: a token is sent only when its `aud` names this cluster, so that a token for somebody else is never handed
- * to it. From a login that is one of its sealed upstream tokens, as configured. A caller's bearer was issued for
- * Mandate; it is passed through only with the key `passThroughOpen`, and only when its `aud` names both.
+ * to it; and only when Mandate itself would not take it as a bearer, so that the cluster cannot come back with it as that
+ * person. From a login that is one of its sealed upstream tokens, as configured. A caller's bearer was issued for
+ * Mandate. What Mandate takes is sent on only with the key `passThroughOpen`, and only when its `aud` names both.
  */
-import { decodeJwt } from 'jose'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { bearerCredential } from '../credential.ts'
 import { Refusal } from '../errors.ts'
 import type { LoginTokens } from '../logins/login-tokens.ts'
@@ -19,6 +20,8 @@ export interface ForwardTokenOptions {
   readonly logins: LoginTokens
   /** The audience the target requires of principals of this provider. */
   readonly audienceFor: (provider: string) => string
+  /** Whether Mandate could take a token of this provider as a bearer. `typ` is in lower case, without `application/`. */
+  readonly takenAsBearer: (provider: string, token: { readonly typ: string | undefined; readonly audiences: readonly string[] }) => boolean
 }
 
 export function createForwardToken(options: ForwardTokenOptions): CredentialSource {
@@ -34,13 +37,15 @@ export function createForwardToken(options: ForwardTokenOptions): CredentialSour
   }
 }
 
-async function fromLogin({ token: which, logins, audienceFor }: ForwardTokenOptions, loginId: string, caller: Caller): Promise<Assumption> {
+async function fromLogin(options: ForwardTokenOptions, loginId: string, caller: Caller): Promise<Assumption> {
+  const { token: which, passThroughOpen, logins, audienceFor, takenAsBearer } = options
+  const { provider } = caller.principal
   const { token, expiresAt } = await logins.fresh(loginId, which)
-  if (!names(audiencesOf(token), audienceFor(caller.principal.provider))) {
-    throw new Refusal('credential_audience_wrong', {
-      detail: `the ${which === 'id-token' ? 'ID' : 'access'} token of provider ${caller.principal.provider} does not name it`,
-    })
-  }
+  const form = formOf(token)
+  const name = `the ${which === 'id-token' ? 'ID' : 'access'} token of provider ${provider}`
+  if (!names(form.audiences, audienceFor(provider))) throw new Refusal('credential_audience_wrong', { detail: `${name} does not name it` })
+  if (!passThroughOpen && takenAsBearer(provider, form))
+    throw new Refusal('credential_not_offered', { detail: `${name} is one that Mandate itself takes as a bearer` })
   return { result: 'granted', credential: bearerCredential(token, expiresAt) }
 }
 
@@ -57,12 +62,13 @@ function names(audiences: readonly string[], audience: string): boolean {
   return audience !== '' && audiences.includes(audience)
 }
 
-/** `aud` of a token that was verified when it was obtained; an opaque token names no audience. */
-function audiencesOf(token: Secret): readonly string[] {
+/** `typ` and `aud` of a token that was verified when it was obtained; an opaque token names no audience. */
+function formOf(token: Secret): { readonly typ: string | undefined; readonly audiences: readonly string[] } {
   try {
     const { aud } = decodeJwt(token.expose())
-    return aud === undefined ? [] : [aud].flat()
+    const { typ } = decodeProtectedHeader(token.expose())
+    return { typ: typ?.toLowerCase().replace(/^application\//, ''), audiences: aud === undefined ? [] : [aud].flat() }
   } catch {
-    return []
+    return { typ: undefined, audiences: [] }
   }
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { createFakeClock, type FakeClock } from '../clock.fake.ts'
+import { networkOf } from '../gateway/address.ts'
 import { auditSinkConformance, type OpenSink } from './audit-sink.conformance.ts'
 import type { AuditSink } from './audit-sink.ts'
 import { JsonLinesSink } from './json-lines.ts'
@@ -66,5 +67,5 @@ async function overStream(wrap: Wrap): Promise<OpenSink> {
 
 auditSinkConformance('JSON lines to a file', () => overFile(plain))
 auditSinkConformance('JSON lines to a stream', () => overStream(plain))
-auditSinkConformance('summed, to a file', () => overFile(summed))
-auditSinkConformance('summed, to a stream', () => overStream(summed))
+auditSinkConformance('summed, to a file', () => overFile((sink, clock) => summed(sink, clock, networkOf)))
+auditSinkConformance('summed, to a stream', () => overStream((sink, clock) => summed(sink, clock, networkOf)))

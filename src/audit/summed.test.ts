@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createFakeClock } from '../clock.fake.ts'
+import { networkOf } from '../gateway/address.ts'
 import { anonymousRefusal, effectOf, memorySink } from './audit-sink.fake.ts'
 import { summed } from './summed.ts'
 
 function stage() {
   const clock = createFakeClock()
   const inner = memorySink()
-  const sink = summed(inner, clock)
+  const sink = summed(inner, clock, networkOf)
   const many = (count: number, address: string, changes: Parameters<typeof anonymousRefusal>[1] = {}) =>
     Promise.all(Array.from({ length: count }, () => sink.record(anonymousRefusal(address, changes))))
   const sums = () => inner.noted.map((event) => (event.event === 'refused' ? [event.address, event.code, event.count] : []))
@@ -17,14 +18,6 @@ function stage() {
 const WHO = { kind: 'person', provider: 'corp', issuer: 'https://issuer.example', subject: 'alice', proof: 'login:1' } as const
 
 describe('never sums', () => {
-  test('a refusal of somebody who was authenticated', async () => {
-    const { inner, many, clock } = stage()
-    await many(500, '192.0.2.1', { who: WHO })
-    await clock.advance(1_000)
-    assert.equal(inner.recorded.length, 500)
-    assert.deepEqual(inner.noted, [])
-  })
-
   test('anything but refusals', async () => {
     const { inner, sink } = stage()
     for (let i = 0; i < 50; i++) {
@@ -68,6 +61,27 @@ describe('sums', () => {
     ])
   })
 
+  test('the refusals of one principal, from wherever and with whatever proof, and nobody else among them', async () => {
+    const { inner, many, clock } = stage()
+    await many(200, '192.0.2.1', { who: WHO, code: 'denied' })
+    await many(200, '192.0.2.2', { who: { ...WHO, proof: 'bearer:2' }, code: 'denied' })
+    await many(10, '192.0.2.1', { who: { ...WHO, subject: 'bob' }, code: 'denied' })
+    await many(10, '192.0.2.1', { code: 'denied' })
+    await clock.advance(1_000)
+    assert.equal(inner.recorded.length, 30)
+    const [sum, ...more] = inner.noted
+    assert.ok(sum?.event === 'refused' && more.length === 0)
+    assert.deepEqual([sum.address, sum.who, sum.count], ['several', { ...WHO, proof: 'several' }, 390])
+  })
+
+  test('what one machine sends from all the addresses of its network', async () => {
+    const { inner, sink, sums, clock } = stage()
+    for (let at = 0; at < 500; at++) await sink.record(anonymousRefusal(`2001:db8::${at.toString(16)}`))
+    assert.equal(inner.recorded.length, 10)
+    await clock.advance(1_000)
+    assert.deepEqual(sums(), [['2001:db8:0:0::/64', 'not_signed_in', 490]])
+  })
+
   test('without the details of one of the summed', async () => {
     const { inner, many, clock } = stage()
     await many(11, '192.0.2.1', { detail: 'of one', properties: { name: 'of one' } })
@@ -107,7 +121,7 @@ describe('sums', () => {
 
 test('a hundred thousand addresses in one second cost the memory of five thousand', async () => {
   const { inner, sink, sums, clock } = stage()
-  for (let at = 0; at < 100_000; at++) await sink.record(anonymousRefusal(`2001:db8::${at.toString(16)}`))
+  for (let at = 0; at < 100_000; at++) await sink.record(anonymousRefusal(`2001:db8:${(at >> 16).toString(16)}:${(at & 0xffff).toString(16)}::1`))
   assert.equal(inner.recorded.length, 5_010)
   await clock.advance(1_000)
   assert.deepEqual(sums(), [['others', 'not_signed_in', 94_990]])

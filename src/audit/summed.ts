@@ -1,19 +1,20 @@
 /**
- * Sums the refusals that nobody was authenticated for. Each address gets ten records a second; what goes beyond is
- * counted by its reason and written as one record a reason when the second is over, so a flood fills counters instead
- * of the disk.
+ * Sums refusals that come in floods: those that nobody was authenticated for by network, the others by principal. Each
+ * gets ten records a second; what goes beyond is counted by its reason and written as one record a reason when the
+ * second is over, so a flood fills counters instead of the disk.
  */
 import type { Clock, Timer } from '../clock.ts'
-import type { AuditEvent } from './audit-event.ts'
+import type { AuditEvent, Who } from './audit-event.ts'
 import type { AuditSink } from './audit-sink.ts'
 
 type Refused = Extract<AuditEvent, { event: 'refused' }>
 
 const RECORDS_A_SECOND = 10
 const SECOND_MS = 1_000
-// More addresses than this in one second share a window, so that spoofed addresses cost no memory.
-const MOST_ADDRESSES = 5_000
+// More networks and principals than this in one second share a window, so that spoofed addresses cost no memory.
+const MOST_WINDOWS = 5_000
 const OTHERS = 'others'
+const SEVERAL = 'several'
 
 interface Window {
   recorded: number
@@ -26,8 +27,8 @@ export interface SummedSink extends AuditSink {
   settle(): void
 }
 
-/** Wraps a sink; everything but anonymous refusals passes unchanged. */
-export function summed(sink: AuditSink, clock: Clock): SummedSink {
+/** Wraps a sink; everything but refusals passes unchanged. `networkOf` cuts off what one caller can choose of an address. */
+export function summed(sink: AuditSink, clock: Clock, networkOf: (address: string) => string): SummedSink {
   let windows = new Map<string, Window>()
   let timer: Timer | undefined
 
@@ -43,19 +44,40 @@ export function summed(sink: AuditSink, clock: Clock): SummedSink {
     settle,
     note: (event) => sink.note(event),
     record(event) {
-      if (event.event !== 'refused' || event.who !== undefined) return sink.record(event)
+      if (event.event !== 'refused') return sink.record(event)
       timer ??= clock.after(SECOND_MS, settle)
-      const address = windows.size < MOST_ADDRESSES || windows.has(event.address) ? event.address : OTHERS
-      const window = windows.get(address) ?? { recorded: 0, sums: new Map() }
-      windows.set(address, window)
+      const { who } = event
+      const address = networkOf(event.address)
+      const own = who === undefined ? `from ${address}` : JSON.stringify([who.issuer, who.subject])
+      const key = windows.size < MOST_WINDOWS || windows.has(own) ? own : OTHERS
+      const window = windows.get(key) ?? { recorded: 0, sums: new Map() }
+      windows.set(key, window)
       if (window.recorded < RECORDS_A_SECOND) {
         window.recorded += 1
         return sink.record(event)
       }
-      const count = (window.sums.get(event.code)?.count ?? 0) + event.count
+      const before = window.sums.get(event.code)
       // What belongs to one of the summed attempts alone is left out, or it would seem to be said of all.
-      window.sums.set(event.code, { ...event, address, properties: {}, detail: undefined, count })
+      window.sums.set(event.code, {
+        ...event,
+        address: key === OTHERS ? OTHERS : common(before?.address, address),
+        who: key === OTHERS ? undefined : who && commonWho(before?.who, who),
+        properties: {},
+        detail: undefined,
+        count: (before?.count ?? 0) + event.count,
+      })
       return Promise.resolve()
     },
   }
+}
+
+function common(before: string | undefined, now: string): string {
+  return before === undefined || before === now ? now : SEVERAL
+}
+
+/** One principal by whichever of their proofs. */
+function commonWho(before: Who | undefined, now: Who): Who {
+  const { actor, ...rest } = now
+  const proof = common(before?.proof, now.proof)
+  return proof === now.proof && actor !== undefined ? { ...rest, actor } : { ...rest, proof }
 }

@@ -55,6 +55,32 @@ test('a machine is a configured client without a user, and nothing else', async 
   assert.equal(await kind({ sub: 'u', client_id: 'Batch2', azp: 'Batch2', preferred_username: 'service-account-batch2' }), 'machine')
 })
 
+test('a machine of Auth0, Okta, Entra or Keycloak counts as one, and never as a person', async () => {
+  const { token, rejects, caller } = stageBearers({ accessTokenType: 'jwt', machineClients: ['listed'] })
+  const kind = async (claims: object) => (await caller(token({ client_id: undefined, ...claims }, { typ: 'JWT' }))).principal.kind
+  const forms: Readonly<Record<string, (client: string) => object>> = {
+    Auth0: (client) => ({ sub: `${client}@clients`, azp: client, gty: 'client-credentials' }),
+    'Auth0 by its subject': (client) => ({ sub: `${client}@clients`, azp: client }),
+    Okta: (client) => ({ sub: client, cid: client }),
+    'Entra v2': (client) => ({ sub: 'o', oid: 'o', azp: client, idtyp: 'app' }),
+    'Entra v1 without idtyp': (client) => ({ sub: 'o', oid: 'o', appid: client }),
+    'Keycloak without profile': (client) => ({ sub: 'u', azp: client, client_id: client, clientHost: '10.0.0.1', acr: '1' }),
+    'Keycloak without profile and mappers': (client) => ({ sub: 'u', azp: client, client_id: client }),
+  }
+  for (const [name, of] of Object.entries(forms)) {
+    await rejects(token({ client_id: undefined, ...of('other') }, { typ: 'JWT' }), 'denied', name)
+    assert.equal(await kind(of('listed')), 'machine', name)
+  }
+  // People of the same issuers.
+  assert.equal(await kind({ sub: 'auth0|5', azp: 'listed' }), 'person')
+  assert.equal(await kind({ sub: 'ada@corp.example', uid: '00u', cid: 'listed' }), 'person')
+  assert.equal(await kind({ sub: 'pairwise', oid: 'o', azp: 'listed', scp: 'x' }), 'person')
+  assert.equal(await kind({ sub: 'o', oid: 'o', azp: 'listed', scp: 'x' }), 'person')
+  assert.equal(await kind({ sub: 'u', azp: 'listed', sid: 's' }), 'person')
+  assert.equal(await kind({ sub: 'u', azp: 'listed', client_id: 'listed', sid: 's' }), 'person')
+  await rejects(token({ client_id: undefined, gty: 'client-credentials' }, { typ: 'JWT' }), 'denied')
+})
+
 test('claims of the wrong shape refuse the token', async () => {
   const { token, rejects } = stageBearers()
   for (const claims of [

@@ -6,9 +6,7 @@
  * bound to a key (`cnf`, RFC 7800) are refused: taken as bearers, they would be worth to a thief what the binding forbids.
  *
  * A machine is proven by a configured client *and* the absence of a user, by rules that this kind of provider keeps
- * (docs/decisions/0003): `sub` equals the client and no claim is there that only a user has (RFC 9068 section 2.2: without a
- * resource owner `sub` is the client; oidc-provider), or Keycloak's service account: `client_id` in the claims, which
- * Keycloak writes for client_credentials alone, and its reserved user name. A listed client with a user is a person. A
+ * (docs/decisions/0003), each of them beside the function that knows it. A listed client with a user is a person. A
  * token without a user whose client is not listed is nobody that anything was allowed to: refused as `denied`.
  */
 import type { ProviderConfig } from '../config/provider.ts'
@@ -48,18 +46,39 @@ export function kindOf(
   { accept, machineClients }: Pick<ProviderConfig, 'accept' | 'machineClients'>,
 ): PrincipalKind {
   if (accept === 'id-token') return 'person'
-  const client = claims['client_id'] ?? claims['azp']
-  if (typeof client !== 'string' || !lacksUser(claims, client)) return 'person'
-  if (machineClients.includes(client)) return 'machine'
+  // Okta calls the client `cid`, Entra's first version `appid`.
+  const client = ['client_id', 'azp', 'cid', 'appid'].map((claim) => claims[claim]).find((value) => typeof value === 'string')
+  if (!saysMachine(claims) && (client === undefined || !lacksUser(claims, client))) return 'person'
+  if (client !== undefined && machineClients.includes(client)) return 'machine'
   throw new Refusal('denied', { detail: "this client is not among the provider's machineClients" })
 }
+
+/** What no token of a person says, whatever else it says. */
+function saysMachine(claims: VerifiedClaims): boolean {
+  const { gty, idtyp, oid, scp, sub } = claims
+  const auth0 = gty === 'client-credentials' || sub?.endsWith('@clients')
+  // Entra names an application alike in `sub` and `oid`, and delegates nothing to it: people's tokens have `scp`.
+  const entra = idtyp === 'app' || (oid !== undefined && oid === sub && scp === undefined)
+  // Keycloak's mappers for service accounts; those of people have no such claim.
+  const keycloak = ['clientHost', 'clientAddress'].some((claim) => claims[claim] !== undefined)
+  return auth0 === true || entra || keycloak
+}
+
+/** Claims that only a user has. */
+const OF_USERS = ['username', 'email', 'auth_time', 'preferred_username', 'uid']
+/** Further ones that tell a user where `sub` does not tell a client. */
+const OF_SESSIONS = ['sid', 'session_state', 'name', 'given_name', 'acr', 'amr']
 
 function lacksUser(claims: VerifiedClaims, client: string): boolean {
   const { client_id: named, azp, preferred_username: user } = claims
   if (azp !== undefined && azp !== client) return false
-  if (claims.sub === client) return ['username', 'email', 'auth_time', 'preferred_username'].every((claim) => claims[claim] === undefined)
-  // Keycloak keeps user names in lower case.
-  return named === client && user === `service-account-${client.toLowerCase()}`
+  const without = (names: readonly string[]) => names.every((claim) => claims[claim] === undefined)
+  // RFC 9068 2.2: without a resource owner `sub` is the client. So it is with oidc-provider and Okta.
+  if (claims.sub === client) return without(OF_USERS)
+  // Keycloak writes `client_id` besides `azp` for client_credentials alone, and keeps user names in lower case. Its
+  // reserved user name is missing when the client has not the scope `profile`.
+  if (named !== client) return false
+  return user === `service-account-${client.toLowerCase()}` || (azp === client && without([...OF_USERS, ...OF_SESSIONS]))
 }
 
 /** RFC 8693 4.2 `scope` (text, split at spaces), or `scp` as some issuers write it (text or list). */

@@ -26,12 +26,12 @@ export function stageBearers(
       return key.publicKey
     },
   }
-  const watching = new Map<() => void, BearerSubject>()
+  const watching = new Map<(why: 'revoked' | 'blind') => void, BearerSubject>()
   const revocations = {
     blind: false,
     revoked: (_subject: BearerSubject): boolean => false,
     check: (subject: BearerSubject): boolean => revocations.revoked(subject),
-    watch(subject: BearerSubject, end: () => void) {
+    watch(subject: BearerSubject, end: (why: 'revoked' | 'blind') => void) {
       watching.set(end, subject)
       return () => void watching.delete(end)
     },
@@ -42,6 +42,7 @@ export function stageBearers(
     providers: [{ config, keys }, ...more],
     revocations,
     clock,
+    oldestMs: 32 * 3_600_000,
     observe: (issuer, result, cached, seconds) => void observed.push([issuer, result, cached, Number.isFinite(seconds)]),
   })
   const token = (claims: object = {}, header: object = {}) => mint(key, accessClaims(ISSUER, clock, claims), { typ: 'at+jwt', ...header })

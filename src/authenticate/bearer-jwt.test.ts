@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { hostileTokens } from '../../test/fakes/hostile-tokens.ts'
+import type { Refusal } from '../errors.ts'
 import { type Caller, callerKey } from '../principal.ts'
 import { accessClaims, assertRefused, mint, providerConfig, signKey } from '../providers/stage.fake.ts'
 import { Secret } from '../secret.ts'
+import { StoreUnavailable } from '../store/store.ts'
 import { ISSUER, stageBearers } from './bearer-jwt.fake.ts'
 import type { BearerProvider } from './bearer-jwt.ts'
 
@@ -116,15 +118,51 @@ test('a revoked principal is refused, cached or not, and its callers end', async
   const text = token({ sid: 's1' })
   const { ended } = await caller(text)
   const [end, subject] = [...watching][0] ?? []
-  assert.deepEqual(subject, { issuer: ISSUER, subject: 'user-ada', issuedAt: clock.now(), sid: 's1' })
+  assert.deepEqual(subject, { issuer: ISSUER, subject: 'user-ada', issuedAt: clock.now() - 30_000, sid: 's1' })
   revocations.revoked = () => true
   await rejects(text, 'token_revoked')
   await rejects(token(), 'token_revoked')
-  end?.()
+  end?.('revoked')
   assert.equal(ended.aborted, true)
   await rejects(text, 'token_revoked')
   revocations.revoked = () => false
   assert.notEqual((await caller(text)).ended, ended)
+})
+
+test('a token older than revocations are kept is refused, at first sight and once cached: its revocation may be forgotten', async () => {
+  const { token, rejects, caller, clock } = stageBearers()
+  const now = clock.now() / 1000
+  const hours = 3600
+  await rejects(token({ iat: now - 33 * hours, exp: now + 90 * 24 * hours }), 'token_expired')
+  const text = token({ exp: now + 90 * 24 * hours })
+  await caller(text)
+  await clock.advance(32 * hours * 1000 - 31_000)
+  await caller(text)
+  await clock.advance(1_000)
+  await rejects(text, 'token_expired')
+})
+
+test('a token whose iat is ahead of our clock is revoked with those of before', async () => {
+  const { token, rejects, caller, revocations, clock } = stageBearers()
+  const notBefore = clock.now()
+  const ahead = token({ iat: notBefore / 1000 + 30 })
+  revocations.revoked = ({ issuedAt }) => issuedAt <= notBefore
+  await rejects(ahead, 'token_revoked')
+  await clock.advance(31_000)
+  await caller(token())
+})
+
+test('a caller that an outage ended is not called revoked', async () => {
+  const { token, show, caller, watching, authenticator } = stageBearers()
+  const text = token()
+  const { ended } = await caller(text)
+  for (const end of [...watching.keys()]) end('blind')
+  assert.ok(ended.reason instanceof StoreUnavailable)
+  const fresh = token()
+  const other = await caller(fresh)
+  authenticator.close()
+  assert.equal((other.ended.reason as Refusal).code, 'shutting_down')
+  assert.equal((await show(`Bearer ${text}`)).result, 'authenticated')
 })
 
 test('a blind replica believes no bearer, cached or fresh: it cannot tell', async () => {

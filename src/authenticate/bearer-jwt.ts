@@ -13,8 +13,9 @@ import type { BearerProof, Caller } from '../principal.ts'
 import { principalOf } from '../providers/claims.ts'
 import { LONGEST_TOKEN, readJwtForm } from '../providers/jwt-form.ts'
 import type { IssuerKeys } from '../providers/keys.ts'
-import { verifyJwt } from '../providers/verify.ts'
+import { CLOCK_TOLERANCE_SECONDS, verifyJwt } from '../providers/verify.ts'
 import { Secret } from '../secret.ts'
+import { StoreUnavailable } from '../store/store.ts'
 import type { Authentication, Authenticator } from './authenticator.ts'
 import { allowedTypes, kindOf, requireKind, scopesOf } from './bearer-jwt-kind.ts'
 import { type BearerRevocations, createVerifiedTokens, type VerifiedCaller } from './verified-tokens.ts'
@@ -30,6 +31,8 @@ export interface BearerOptions {
   readonly providers: readonly BearerProvider[]
   readonly revocations: BearerRevocations
   readonly clock: Clock
+  /** How long revocations are kept. A bearer issued earlier is refused: its revocation may be forgotten. */
+  readonly oldestMs: number
   /** `streams.maxAge` of the configuration, in milliseconds. Default 1 h. */
   readonly streamsMaxAgeMs?: number
   /**
@@ -49,9 +52,15 @@ const BEARER = /^bearer ([A-Za-z0-9\-._~+/]+=*)$/i
 const SCHEME_LENGTH = 'Bearer '.length
 
 export function createBearerAuthenticator(options: BearerOptions): BearerAuthenticator {
-  const { revocations, clock, observe } = options
+  const { revocations, clock, oldestMs, observe } = options
   const providers = new Map(options.providers.map((provider) => [provider.config.issuer, provider]))
   const verified = createVerifiedTokens({ revocations, clock, streamsMaxAgeMs: options.streamsMaxAgeMs ?? 3_600_000 })
+
+  const refuseTooOld = (issuedAt: number) => {
+    if (clock.now() - issuedAt < oldestMs) return
+    const hours = Math.floor(oldestMs / 3_600_000)
+    throw new Refusal('token_expired', { detail: `Mandate takes a token for at most ${hours} hours after it was issued` })
+  }
 
   /** Throws Refusal for everything that is wrong or cannot be told. */
   const verify = async (token: Secret, digest: string, chosen: BearerProvider): Promise<VerifiedCaller> => {
@@ -69,7 +78,11 @@ export function createBearerAuthenticator(options: BearerOptions): BearerAuthent
       scopes: scopesOf(jwt.claims),
       expiresAt: exp * 1000,
     })
-    const subject = { issuer, subject: principal.subject, issuedAt: iat * 1000, ...(typeof sid === 'string' ? { sid } : {}) }
+    // `iat` may be ahead of the clock of whoever revokes by as much as is tolerated, and a revoked token must not be
+    // the younger for it: so the earliest moment counts at which it may have been issued.
+    const issuedAt = (iat - CLOCK_TOLERANCE_SECONDS) * 1000
+    const subject = { issuer, subject: principal.subject, issuedAt, ...(typeof sid === 'string' ? { sid } : {}) }
+    refuseTooOld(issuedAt)
     return verified.keep(
       digest,
       (ended): VerifiedCaller => ({ caller: Object.freeze({ principal, proof, ended }), subject, expiresAt: proof.expiresAt }),
@@ -79,6 +92,9 @@ export function createBearerAuthenticator(options: BearerOptions): BearerAuthent
   /** Neither a cached caller nor a fresh one is believed while a revocation of it could be unseen. */
   const unrevoked = ({ caller, subject }: VerifiedCaller): Caller => {
     if (revocations.blind) throw new Refusal('store_unavailable')
+    refuseTooOld(subject.issuedAt)
+    const why: unknown = caller.ended.reason
+    if (why instanceof Refusal || why instanceof StoreUnavailable) throw why
     if (caller.ended.aborted || revocations.check(subject)) throw new Refusal('token_revoked')
     return caller
   }

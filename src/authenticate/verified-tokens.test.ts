@@ -3,13 +3,14 @@ import { test } from 'node:test'
 import { createFakeClock } from '../clock.fake.ts'
 import { Refusal, type RefusalCode } from '../errors.ts'
 import { Secret } from '../secret.ts'
+import { StoreUnavailable } from '../store/store.ts'
 import { type BearerSubject, createVerifiedTokens, type VerifiedCaller, type VerifiedTokensOptions } from './verified-tokens.ts'
 
 const HOUR = 3_600_000
 
 function stage(limits: Partial<VerifiedTokensOptions> = {}) {
   const clock = createFakeClock()
-  const watching = new Map<() => void, BearerSubject>()
+  const watching = new Map<(why: 'revoked' | 'blind') => void, BearerSubject>()
   const tokens = createVerifiedTokens({
     clock,
     streamsMaxAgeMs: HOUR,
@@ -23,8 +24,8 @@ function stage(limits: Partial<VerifiedTokensOptions> = {}) {
     },
     ...limits,
   })
-  const revoke = (subject: string) => {
-    for (const [end, watched] of [...watching]) if (watched.subject === subject) end()
+  const revoke = (subject: string, why: 'revoked' | 'blind' = 'revoked') => {
+    for (const [end, watched] of [...watching]) if (watched.subject === subject) end(why)
   }
   const make =
     (digest: string, lifeMs = 300_000, subject = digest) =>
@@ -125,6 +126,21 @@ test('refusals are bounded', () => {
   for (let index = 0; index < 1_000; index++) tokens.refuse(`bad-${index}`, new Refusal('token_malformed'))
   assert.equal(tokens.find('bad-0'), undefined)
   assert.ok(tokens.find('bad-999') instanceof Refusal)
+})
+
+test('only a revocation is an end of the token; blindness, eviction and closing say that it cannot be told here', () => {
+  const { tokens, make, revoke } = stage({ mostWatches: 3 })
+  const [revoked, blind, evicted, kept, closed] = ['revoked', 'blind', 'evicted', 'kept', 'closed'].map((digest) => {
+    const { ended } = tokens.keep(digest, make(digest)).caller
+    if (digest === 'revoked') revoke(digest)
+    if (digest === 'blind') revoke(digest, 'blind')
+    return ended
+  })
+  tokens.keep('more', make('more'))
+  tokens.close()
+  assert.ok(revoked?.aborted && !(revoked.reason instanceof Refusal) && !(revoked.reason instanceof StoreUnavailable))
+  assert.ok(blind?.reason instanceof StoreUnavailable)
+  for (const signal of [evicted, kept, closed]) assert.equal((signal?.reason as Refusal).code, 'shutting_down')
 })
 
 test('closing ends every caller', () => {

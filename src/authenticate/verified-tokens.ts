@@ -10,20 +10,22 @@
  *   entry: it is held until the token's end plus `streamsMaxAgeMs`, when no stream can be left. Held watches are
  *   bounded as well, and when there are too many, the one that was needed longest ago is ended: its streams close
  *   and their clients begin anew. Never is a watch dropped in silence.
- * - A revoked caller is forgotten at once.
+ * - A revoked caller is forgotten at once. Who is ended for another reason is told so, because an outage or a full
+ *   table is no judgement on the token (promise 3).
  * - Refusals are remembered for 5 s, so that a flood of one bad token costs no signature check, and only those that
  *   the token itself will always cause: never one that an outage, a rotation or the time of day could lift.
  */
 import type { Clock } from '../clock.ts'
-import type { Refusal, RefusalCode } from '../errors.ts'
+import { Refusal, type RefusalCode } from '../errors.ts'
 import type { Caller } from '../principal.ts'
 import { CLOCK_TOLERANCE_SECONDS } from '../providers/verify.ts'
+import { StoreUnavailable } from '../store/store.ts'
 
 /** Whom a revocation may end (`store/revocations.ts`). */
 export interface BearerSubject {
   readonly issuer: string
   readonly subject: string
-  /** `iat` in milliseconds since the epoch. */
+  /** The earliest moment at which it may have been issued, in milliseconds since the epoch: `iat` less the leeway. */
   readonly issuedAt: number
   readonly sid?: string | undefined
 }
@@ -34,7 +36,7 @@ export interface BearerRevocations {
   readonly blind: boolean
   check(subject: BearerSubject): boolean
   /** Calls `end` once when the subject is revoked or the replica was blind for too long. Returns how to stop watching. */
-  watch(subject: BearerSubject, end: () => void): () => void
+  watch(subject: BearerSubject, end: (why: 'revoked' | 'blind') => void): () => void
 }
 
 export interface VerifiedTokensOptions {
@@ -96,13 +98,14 @@ export function createVerifiedTokens(options: VerifiedTokensOptions): VerifiedTo
   const refusals = new Map<string, { readonly refusal: Refusal; readonly until: number }>()
   let sweptAt = clock.now()
 
-  const end = (digest: string, watch: Watch) => {
+  /** Without a `why` the token itself does not hold any more. */
+  const end = (digest: string, watch: Watch, why?: Refusal | StoreUnavailable) => {
     if (watches.get(digest) === watch) {
       watches.delete(digest)
       callers.delete(digest)
     }
     watch.stop()
-    watch.ended.abort()
+    watch.ended.abort(why)
   }
   const sweep = () => {
     const now = clock.now()
@@ -111,7 +114,7 @@ export function createVerifiedTokens(options: VerifiedTokensOptions): VerifiedTo
     for (const [digest, { expiresAt }] of callers) if (expiresAt <= now) callers.delete(digest)
     for (const [digest, { until }] of refusals) if (until <= now) refusals.delete(digest)
     // No stream is left by then, so ending is only tidying up.
-    for (const [digest, watch] of watches) if (watch.until <= now) end(digest, watch)
+    for (const [digest, watch] of watches) if (watch.until <= now) end(digest, watch, comeAgain())
   }
   const watchFor = (digest: string, make: (ended: AbortSignal) => VerifiedCaller): VerifiedCaller => {
     const ended = new AbortController()
@@ -120,7 +123,9 @@ export function createVerifiedTokens(options: VerifiedTokensOptions): VerifiedTo
     // A stream can be opened until the leeway after `exp` is over.
     const until = found.expiresAt + CLOCK_TOLERANCE_SECONDS * 1000 + streamsMaxAgeMs
     const watch: Watch = { ended, until, stop: () => unwatch() }
-    unwatch = revocations.watch(found.subject, () => end(digest, watch))
+    unwatch = revocations.watch(found.subject, (why) => {
+      end(digest, watch, why === 'blind' ? new StoreUnavailable('the revocation log is out of sight') : undefined)
+    })
     watches.set(digest, watch)
     return found
   }
@@ -147,7 +152,7 @@ export function createVerifiedTokens(options: VerifiedTokensOptions): VerifiedTo
       touch(watches, digest)
       if (found.expiresAt > clock.now()) callers.set(digest, found)
       for (const oldest of callers.keys().take(Math.max(0, callers.size - most))) callers.delete(oldest)
-      for (const [oldest, held] of watches.entries().take(Math.max(0, watches.size - mostWatches))) end(oldest, held)
+      for (const [oldest, held] of watches.entries().take(Math.max(0, watches.size - mostWatches))) end(oldest, held, comeAgain())
       return found
     },
     refuse(digest, refusal) {
@@ -157,10 +162,15 @@ export function createVerifiedTokens(options: VerifiedTokensOptions): VerifiedTo
       refusals.set(digest, { refusal, until: clock.now() + REFUSAL_MS })
     },
     close() {
-      for (const [digest, watch] of watches) end(digest, watch)
+      for (const [digest, watch] of watches) end(digest, watch, comeAgain())
       refusals.clear()
     },
   }
+}
+
+/** The token may be as good as ever; this replica will not stand by what it said of it. */
+function comeAgain(): Refusal {
+  return new Refusal('shutting_down')
 }
 
 function touch(watches: Map<string, Watch>, digest: string): void {

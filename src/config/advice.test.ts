@@ -28,6 +28,11 @@ describe('advises on', () => {
       'clusters.prod.as.passThroughOpen',
     ],
     ['a cluster by plain http', prod({ server: 'http://127.0.0.1:6443' }), 'clusters.prod.server'],
+    [
+      'a store by plain redis',
+      (d) => (d.store = { redis: { url: { env: 'U' }, plaintextOpen: true, keys: [{ id: 'a', key: { env: 'K' } }] } }),
+      'store.redis.plaintextOpen',
+    ],
     ['an issuer by plain http', corp({ issuer: 'http://127.0.0.1:9000' }), 'providers.corp.issuer'],
     ['names without a prefix', corp({ kubernetes: { prefix: '' } }), 'providers.corp.kubernetes.prefix'],
     ['refresh tokens that are presented again', corp({ refreshTokens: 'reusable' }), 'providers.corp.refreshTokens'],
@@ -39,9 +44,24 @@ describe('advises on', () => {
     ],
     [
       'a group that any of several providers can give',
-      (d) => [second(d), prod({ allow: { groups: ['admins'] } })(d)],
+      (d) => [second(d), prod({ allow: { groups: ['admins'] }, as: { kind: 'forward-token', audience: 'k' } })(d)],
       'clusters.prod.allow.groups',
     ],
+    [
+      'clusters that take the same tokens',
+      (d) => (d.clusters['test'] = { ...d.clusters['prod'], server: 'https://t.example' }),
+      'clusters.prod.as',
+      'clusters.test.as',
+    ],
+    [
+      'a cluster that is sent ID tokens which another takes by the client',
+      (d) => (d.clusters['test'] = { ...d.clusters['prod'], server: 'https://t.example', as: { kind: 'forward-token', audience: 't' } }),
+      'clusters.test.as',
+    ],
+    ['a login that lives unused for days', (d) => (d['sessions'] = { idle: '25h', absolute: '2d' }), 'sessions.idle'],
+    ['a login that lives for weeks', (d) => (d['sessions'] = { absolute: '8d' }), 'sessions.absolute'],
+    ['a stream that lives for days', (d) => (d['streams'] = { maxAge: '25h' }), 'streams.maxAge'],
+    ['streams that nobody could end', (d) => (d['streams'] = { blindFor: '6m' }), 'streams.blindFor'],
   ]
   for (const [what, change, ...paths] of cases) test(what, () => assert.deepEqual(advised(change), paths))
 
@@ -58,6 +78,21 @@ describe('says nothing of', () => {
       advised(() => undefined),
       [],
     ))
+  test('clusters with tokens of their own, and one cluster by two names', () => {
+    const token = (audience: string) => ({ kind: 'forward-token', token: 'access-token', audience })
+    const test = (changes: object) => (d: Draft) => (d.clusters['test'] = { ...d.clusters['prod'], ...changes })
+    assert.deepEqual(
+      advised((d) => [prod({ as: token('p') })(d), test({ server: 'https://t.example', as: token('t') })(d)]),
+      [],
+    )
+    assert.deepEqual(advised(test({})), [])
+  })
+  test('lives of a working day', () => {
+    assert.deepEqual(
+      advised((d) => Object.assign(d, { sessions: { idle: '24h', absolute: '7d' }, streams: { maxAge: '24h', blindFor: '5m' } })),
+      [],
+    )
+  })
   test('groups of one provider, or of named ones', () => {
     assert.deepEqual(advised(prod({ allow: { groups: ['admins'] } })), [])
     assert.deepEqual(

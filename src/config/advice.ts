@@ -1,12 +1,20 @@
 /** What is legal but unwise: `mandate check` prints it, and the gateway logs it at start. */
 import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
+import { sharedAudiences } from './forwarded-tokens.ts'
 
 /** Advice on a configuration that loads, in the form of faults that do not prevent a start. */
 export function advice(config: Config): Fault[] {
   const found: Fault[] = []
   if ('memory' in config.store) {
     found.push({ path: 'store.memory', problem: 'keeps logins in this process: a restart signs everybody out', mend: 'use store.redis' })
+  }
+  if ('redis' in config.store && config.store.redis.plaintextOpen) {
+    found.push({
+      path: 'store.redis.plaintextOpen',
+      problem: 'lets whoever is on the network to Redis read its password and undo sign-outs',
+      mend: 'use rediss:// and remove it',
+    })
   }
   for (const cluster of Object.values(config.clusters)) {
     const at = `clusters.${cluster.name}`
@@ -69,5 +77,36 @@ export function advice(config: Config): Fault[] {
     if (provider.issuer.startsWith('http:'))
       found.push({ path: `${at}.issuer`, problem: 'is plain http on loopback', mend: 'use https outside of trials' })
   }
-  return found
+  return [...found, ...sharedAudiences(config), ...longLives(config)]
+}
+
+const HOUR = 3_600_000
+
+/** Lifetimes that load but make "ended" a long time coming when nobody says that something has ended. */
+function longLives({ sessions, streams }: Config): Fault[] {
+  const lives: ReadonlyArray<readonly [path: string, ms: number, mostMs: number, problem: string, mend: string]> = [
+    ['sessions.idle', sessions.idle, 24 * HOUR, 'lets an unused login live for more than a day', 'write a day at most'],
+    [
+      'sessions.absolute',
+      sessions.absolute,
+      7 * 24 * HOUR,
+      'lets a login, stolen ones too, live for more than a week',
+      'write a week at most',
+    ],
+    [
+      'streams.maxAge',
+      streams.maxAge,
+      24 * HOUR,
+      'keeps a stream open for more than a day on the rights of its start',
+      'write a day at most',
+    ],
+    [
+      'streams.blindFor',
+      streams.blindFor,
+      HOUR / 12,
+      'keeps streams open for more than five minutes without sight of what was revoked',
+      'write five minutes at most',
+    ],
+  ]
+  return lives.filter(([, ms, mostMs]) => ms > mostMs).map(([path, , , problem, mend]) => ({ path, problem, mend }))
 }

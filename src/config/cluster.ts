@@ -26,7 +26,9 @@ const forwardToken = z
     passThroughOpen: z
       .boolean()
       .default(false)
-      .describe("Send a caller's bearer on as it is when its aud names both Mandate and the cluster"),
+      .describe(
+        "Send on also what Mandate itself takes: a caller's bearer as it is, or such a token of a login, when its aud names the cluster",
+      ),
   })
   .describe("The cluster trusts the issuer: send it the caller's own token")
 

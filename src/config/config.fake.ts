@@ -18,7 +18,13 @@ export function goodDraft(): Draft {
     listen: { http: { port: 0 }, operations: { port: 0 } },
     store: { memory: 'singleReplica' },
     providers: {
-      corp: { kind: 'oidc', issuer: 'https://issuer.example', clientId: 'mandate', clientAuth: { method: 'none' }, accept: 'id-token' },
+      corp: {
+        kind: 'oidc',
+        issuer: 'https://issuer.example',
+        clientId: 'mandate',
+        clientAuth: { method: 'none' },
+        audience: 'api://mandate',
+      },
     },
     clusters: {
       prod: { server: 'https://k.example:6443', allow: {}, as: { kind: 'forward-token' } },

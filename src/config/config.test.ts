@@ -172,12 +172,20 @@ describe('what has loaded', () => {
     const { corp } = providers
     assert.deepEqual(
       [corp?.name, corp?.prefix, corp?.audience, corp?.refreshTokens, corp?.signIn],
-      ['corp', 'corp:', 'mandate', 'rotating', true],
+      ['corp', 'corp:', 'api://mandate', 'rotating', true],
     )
     assert.deepEqual(corp?.algorithms, ['RS256', 'PS256', 'ES256', 'EdDSA'])
     const { prod } = clusters
     assert.deepEqual([prod?.name, prod?.allow], ['prod', { callers: ['person'] }])
     assert.deepEqual(prod?.as, { kind: 'forward-token', token: 'id-token', passThroughOpen: false })
+  })
+
+  test('takes ID tokens as bearers by its own client', () => {
+    const config = configOf((d) => {
+      d.clusters = {}
+      Object.assign(d.providers['corp'] ?? {}, { accept: 'id-token', audience: undefined })
+    })
+    assert.equal(config.providers['corp']?.audience, 'mandate')
   })
 
   test('fails open nowhere by default', () => {

@@ -64,6 +64,7 @@ describe('the JSON Schema and the loader both take', () => {
     redis: (d) => (d.store = { redis: { url: { env: 'U' }, ca: REF, keys: [{ id: 'a', key: REF }] } }),
     'each way of client authentication': (d) => {
       const { corp: like = {} } = d.providers
+      d.clusters = {}
       const ways = [
         { method: 'none' },
         { method: 'secret', secret: REF },

@@ -32,6 +32,10 @@ const store = z.union(
         redis: z.strictObject({
           url: reference.describe('redis:// or rediss:// URL, its password included'),
           ca: reference.optional().describe('PEM certificates to trust for rediss://'),
+          plaintextOpen: z
+            .boolean()
+            .default(false)
+            .describe('Take redis:// to another machine: whoever is on that network can read the password and undo sign-outs'),
           keys: z
             .array(
               z.strictObject({
@@ -70,6 +74,13 @@ export const configSchema = z.strictObject({
       body: size.prefault('10MB').describe('Largest request body'),
       answerWithin: duration.prefault('60s').describe('How long the target may take to begin its answer'),
       signIns: z.int().min(1).default(30).describe('Sign-ins begun a minute and address'),
+      perPrincipal: z
+        .strictObject({
+          attempts: z.int().min(1).default(500).describe('Requests under way at once'),
+          streams: z.int().min(1).default(5_000).describe('Watches, followed logs and proxied answers open at once'),
+        })
+        .prefault({})
+        .describe('What one person or machine may have going on, on each replica'),
     })
     .prefault({})
     .describe('Bounds'),

@@ -11,6 +11,7 @@ const prod = (changes: Record<string, unknown>) => (d: Draft) => Object.assign(d
 /** Adds providers like corp, each with an issuer of its own and the prefix given. */
 const prefixed = (prefixes: Readonly<Record<string, string | undefined>>) => (d: Draft) => {
   const { corp: like = {} } = d.providers
+  d.clusters = {}
   d.providers = Object.fromEntries(
     Object.entries(prefixes).map(([name, prefix]) => [
       name,
@@ -63,15 +64,24 @@ describe('issuers', () => {
   refuses('none', (d) => (d.providers = {}), 'providers | is empty | configure at least one provider')
   refuses(
     'one twice',
-    (d) => (d.providers['other'] = { ...d.providers['corp'] }),
+    (d) => {
+      d.clusters = {}
+      d.providers['other'] = { ...d.providers['corp'] }
+    },
     'providers.other.issuer | is the issuer of providers.corp as well, so a token could not be told apart | configure each issuer once',
   )
   refuses(
     'access tokens without an audience',
-    corp({ accept: 'access-token' }),
+    (d) => delete d.providers['corp']?.['audience'],
     'providers.corp.audience | is missing | name the audience that access tokens for Mandate carry',
   )
   starts('access tokens with one', corp({ accept: 'access-token', audience: 'api://mandate' }))
+  refuses(
+    'access tokens without a type whose audience ID tokens have as well',
+    corp({ audience: 'mandate', accessTokenType: 'jwt' }),
+    'providers.corp.audience | is the clientId, so that an ID token could pass for an access token without a type | have the issuer name Mandate by another audience in access tokens, or send them with the type at+jwt',
+  )
+  starts('access tokens with a type, of the same audience', corp({ audience: 'mandate' }))
   refuses('a sign-in that does not ask for an ID token', corp({ scopes: ['profile'] }), 'providers.corp.scopes | lacks openid | add openid')
   for (const issuer of ['http://issuer.example', 'http://127.evil.example'])
     refuses(`by plain http: ${issuer}`, corp({ issuer }), 'providers.corp.issuer | is http to a host that is not loopback | use https')
@@ -144,6 +154,35 @@ describe('clusters', () => {
   refuses('that get access tokens of any audience', prod({ as: { kind: 'forward-token', token: 'access-token' } }), audience)
   refuses('that get bearers of any audience', prod({ as: { kind: 'forward-token', passThroughOpen: true } }), audience)
   starts('that get access tokens of one audience', prod({ as: { kind: 'forward-token', token: 'access-token', audience: 'k' } }))
+  const two = (more: (d: Draft) => unknown) => (d: Draft) => {
+    d.providers['other'] = { ...d.providers['corp'], issuer: 'https://other.example' }
+    more(d)
+  }
+  refuses(
+    'that would be sent the ID tokens of every provider',
+    two(() => undefined),
+    'clusters.prod.allow.providers | is missing, so that the cluster would be sent the ID tokens of every provider | name the providers that the cluster trusts, or its audience in as.audience',
+  )
+  starts('that say whose ID tokens they are sent', two(prod({ allow: { providers: ['corp'] } })))
+  starts('that say which audience their tokens have', two(prod({ as: { kind: 'forward-token', audience: 'k' } })))
+  starts(
+    'that are sent ID tokens of the one provider where people sign in',
+    two((d) => Object.assign(d.providers['other'] ?? {}, { signIn: false })),
+  )
+  const replayed = [
+    'clusters.prod.as | sends tokens that Mandate takes as bearers of providers.corp, so the cluster could come back with them',
+    "give the provider's bearers an audience that the cluster's tokens do not have, with accept: access-token",
+  ].join(' | ')
+  const ids = (d: Draft) => corp({ accept: 'id-token', audience: undefined })(d)
+  refuses('that get ID tokens which Mandate takes as bearers', ids, replayed)
+  refuses('that get them by another audience', (d) => [ids(d), prod({ as: { kind: 'forward-token', audience: 'k' } })(d)], replayed)
+  const same = { kind: 'forward-token', token: 'access-token', audience: 'api://mandate' }
+  refuses('that get access tokens for Mandate', prod({ as: same }), replayed)
+  starts('that get them by the key that says so', prod({ as: { ...same, passThroughOpen: true } }))
+  starts(
+    'that get them of a provider that may not come',
+    two((d) => [prod({ as: same, allow: { providers: ['other'] } })(d), Object.assign(d.providers['other'] ?? {}, { audience: 'm' })]),
+  )
   refuses(
     'by plain http',
     prod({ server: 'http://k.example' }),
@@ -170,7 +209,8 @@ describe('lifetimes and keys', () => {
 test('faults of several rules come together', () => {
   const faults = faultsAfter((d) => {
     d.listen = {}
-    Object.assign(d.providers['corp'] ?? {}, { scopes: ['x'], accept: 'access-token' })
+    Object.assign(d.providers['corp'] ?? {}, { scopes: ['x'] })
+    delete d.providers['corp']?.['audience']
     Object.assign(d.clusters['prod'] ?? {}, { allow: { providers: ['x'] } })
     d['sessions'] = { idle: '9h' }
   })

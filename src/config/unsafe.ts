@@ -1,11 +1,20 @@
 /** What parses but must not start: rules over several keys. Each yields a fault with its mend. */
 import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
+import { forwardingFaults } from './forwarded-tokens.ts'
 import { isLoopbackHost } from './values.ts'
 
 /** All unsafe combinations of a configuration; an empty list means it may start. */
 export function unsafe(config: Config): Fault[] {
-  return [...listeners(config), ...issuers(config), ...prefixes(config), ...clusterRights(config), ...lifetimes(config), ...keyRing(config)]
+  return [
+    ...listeners(config),
+    ...issuers(config),
+    ...prefixes(config),
+    ...clusterRights(config),
+    ...forwardingFaults(config),
+    ...lifetimes(config),
+    ...keyRing(config),
+  ]
 }
 
 function listeners({ listen }: Config): Fault[] {
@@ -25,10 +34,12 @@ function listeners({ listen }: Config): Fault[] {
     })
   }
   for (const [at, range] of listen.behind.entries()) {
-    if (!/\/0+$/.test(range)) continue
+    // No network of proxies is wider: the private ones are /8 and fc00::/7. Two halves are everything as well.
+    const bits = Number(range.split('/')[1])
+    if (bits >= 7) continue
     faults.push({
       path: `listen.behind.${at}`,
-      problem: 'is every address there is, so that anybody could say where they come from',
+      problem: `is ${bits === 0 ? 'every address there is, so' : 'so wide'} that anybody could say where they come from`,
       mend: 'list the addresses of the proxies',
     })
   }
@@ -67,6 +78,14 @@ function issuers({ providers }: Config): Fault[] {
         path: `providers.${name}.audience`,
         problem: 'is missing',
         mend: 'name the audience that access tokens for Mandate carry',
+      })
+    }
+    // An ID token that came by a refresh has none of the claims that tell it from a plain JWT access token.
+    if (provider.accept === 'access-token' && provider.accessTokenType === 'jwt' && provider.audience === provider.clientId) {
+      faults.push({
+        path: `providers.${name}.audience`,
+        problem: 'is the clientId, so that an ID token could pass for an access token without a type',
+        mend: 'have the issuer name Mandate by another audience in access tokens, or send them with the type at+jwt',
       })
     }
     if (!provider.scopes.includes('openid')) {
@@ -112,17 +131,6 @@ function clusterRights({ clusters, providers }: Config): Fault[] {
           problem: `names ${name}, which is not configured`,
           mend: 'name a configured provider',
         })
-    }
-    if (
-      cluster.as.kind === 'forward-token' &&
-      cluster.as.audience === undefined &&
-      (cluster.as.token === 'access-token' || cluster.as.passThroughOpen)
-    ) {
-      faults.push({
-        path: `clusters.${cluster.name}.as.audience`,
-        problem: 'is missing',
-        mend: 'name the audience that the cluster requires, so that no token for somebody else is sent to it',
-      })
     }
     return faults
   })

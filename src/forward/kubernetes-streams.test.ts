@@ -97,6 +97,40 @@ suite('a stream through an act', () => {
     assert.doesNotMatch(await cut.closed(), /\r\n0\r\n\r\n$/)
   })
 
+  test('an answer that is not called a stream goes on no longer than one, and is cut', async (t) => {
+    const upstream = await startUpstream(t, (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/plain' })
+      const more = setInterval(() => response.write('more'), 20)
+      response.on('close', () => clearInterval(more))
+    })
+    const { port, ends } = await stageAct(t, { upstream, maxAgeMs: 150 })
+    const connection = await openRaw(port)
+    connection.send('GET /large HTTP/1.1\r\nHost: x\r\n\r\n')
+    assert.doesNotMatch(await connection.closed(3_000), /\r\n0\r\n\r\n$/)
+    assert.deepEqual(
+      ends.map((end) => 'result' in end && [end.result, end.cause]),
+      [['failed', 'max-age']],
+    )
+  })
+
+  for (const end of ['max-age', 'stopping']) {
+    test(`a proxied answer that goes on ends by ${end}, and never looks whole`, async (t) => {
+      const upstream = await startUpstream(t, watching())
+      const asked = () => ({ stream: true, piecewise: false })
+      const stage = await stageAct(t, { upstream, asked, maxAgeMs: end === 'max-age' ? 150 : 60_000 })
+      const connection = await openRaw(stage.port)
+      connection.send('GET /proxied HTTP/1.1\r\nHost: x\r\n\r\n')
+      await connection.until(/\{"n":1\}/)
+      if (end === 'stopping') stage.stop()
+      assert.doesNotMatch(await connection.closed(3_000), /\r\n0\r\n\r\n$/)
+      assert.deepEqual(
+        stage.ends.map((acted) => 'result' in acted && [acted.result, acted.cause]),
+        [['stream-closed', end]],
+      )
+      assert.equal(stage.live(), 0)
+    })
+  }
+
   test('a caller that ended before the head is refused with the reason it ended for', async (t) => {
     const upstream = await startUpstream(t, () => undefined)
     for (const [reason, code] of [

@@ -90,6 +90,7 @@ export async function stageAct(t: TestContext, options: ActStageOptions): Promis
       path: request.url ?? '/',
       mount: '/clusters/prod',
       stream: false,
+      piecewise: true,
       writes: false,
       effect: 'x',
       bodyLimit: 1_000_000_000,

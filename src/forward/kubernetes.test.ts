@@ -23,6 +23,27 @@ suite('an act on a Kubernetes API server', () => {
     assert.deepEqual(ends, [{ result: 'completed', status: 403, bytes: 17, upstreamAuditId: 'a-1', cause: 'complete' }])
   })
 
+  for (const [what, named] of [
+    ["the caller's token", 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl'],
+    ['a token in hexadecimal', 'ab'.repeat(33)],
+    ['words', 'a b'],
+    ['nothing', ''],
+  ] as const) {
+    test(`${what} in Audit-Id is not recorded`, async (t) => {
+      for (const options of [{}, STREAM]) {
+        const opened: unknown[] = []
+        const upstream = await startUpstream(t, (_request, response) => response.writeHead(200, { ...JSON_TYPE, 'audit-id': named }).end('{}'))
+        const grant = { streamOpened: async (id: string | undefined) => void opened.push(id) }
+        const { origin, ends } = await stageAct(t, { upstream, grant, ...options })
+        await (await fetch(`${origin}/api`)).text()
+        assert.deepEqual(
+          [...ends.map((end) => 'result' in end && end.upstreamAuditId), ...opened],
+          options === STREAM ? [undefined, undefined] : [undefined],
+        )
+      }
+    })
+  }
+
   test('no header of an answer is there twice', async (t) => {
     const upstream = await startUpstream(t, (_request, response) =>
       response

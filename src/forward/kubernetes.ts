@@ -3,7 +3,11 @@
  *
  * Watches and followed logs go on until the caller leaves, the caller's proof ends, or they are older than
  * `streams.maxAge`; the client then asks again and is decided on anew. They end as a server-side time-out of a watch
- * does, with a proper last chunk. Any other answer that ends early is cut, so that half an object never looks whole.
+ * does, with a proper last chunk. Any other answer lives no longer than that either, and one that ends early is cut, so
+ * that half an object never looks whole.
+ *
+ * Security: of what a target says only the status and an audit id of the usual form are recorded, since a hostile one
+ * has the caller's token and could have it written into our log.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
@@ -22,8 +26,10 @@ export interface KubernetesRequest {
   readonly path: string
   /** What stood before that path: where this cluster is to the caller. */
   readonly mount: string
-  /** True for a watch or followed logs. */
+  /** True for what goes on by design: a watch, followed logs, whatever a proxied service answers. */
   readonly stream: boolean
+  /** True when whatever came so far is whole by itself, as events and lines are: such a stream may be ended properly. */
+  readonly piecewise: boolean
   /** True when the verb can change something. */
   readonly writes: boolean
   /** What is recorded as the effect of a write. */
@@ -44,6 +50,8 @@ export interface KubernetesUpstream {
 /** How long a caller may take to fetch the rest of an answer that is over, or that was ended. */
 const REST_WITHIN_MS = 60_000
 const REST_WITHIN_MS_WHEN_ENDED = 1_000
+/** API servers use UUIDs. No token fits: it has dots, or is longer. */
+const AUDIT_ID = /^[A-Za-z0-9-]{1,64}$/
 
 /** An act for one request. Before the answer's head is written it throws Refusals; after that it reports. */
 export function kubernetesAct(target: KubernetesUpstream, asked: KubernetesRequest): Act {
@@ -89,9 +97,13 @@ class Ends {
     return this.#abort.signal
   }
 
-  /** The answer is one that goes on: it has an age, and ends when this replica stops. */
-  live(maxAgeMs: number): void {
+  /** The answer begins, and has an age from now on: nothing an upstream sends outlives it by not being called a stream. */
+  begun(maxAgeMs: number): void {
     this.#timer = setTimeout(() => this.#fire('max-age'), Math.min(maxAgeMs, 0x7fffffff))
+  }
+
+  /** The answer is one that goes on: it ends at once when this replica stops. Others have the grace of the listener. */
+  live(): void {
     if (this.#stopping.aborted) this.#stopped()
     this.#stopping.addEventListener('abort', this.#stopped, { once: true })
   }
@@ -131,7 +143,8 @@ async function send(
       return undefined
     }
     const headers = inboundHeaders(head.headers, asked.mount)
-    auditId = headerOf(headers, 'audit-id')
+    const named = headerOf(headers, 'audit-id') ?? ''
+    auditId = AUDIT_ID.test(named) ? named : undefined
     if (grant.caller.proof.kind === 'login' && hasBody(request.method, head) && !shownOnly(headerOf(headers, 'content-type'))) {
       throw new Refusal('content_refused')
     }
@@ -141,8 +154,9 @@ async function send(
       if (over) throw new Refusal('upstream_broke')
       live = true
       target.liveStreams(1)
-      ends.live(target.streamMaxAgeMs)
+      ends.live()
     }
+    ends.begun(target.streamMaxAgeMs)
     status = head.status
     response.writeHead(head.status, [...headers, ...SANDBOX].flat())
     // The head of a quiet watch must not wait for its first event.
@@ -171,7 +185,7 @@ async function send(
   if (status === 0 && ends.cause === 'caller-gone')
     return { result: 'failed', status, bytes: 0, upstreamAuditId: auditId, cause: ends.cause }
   if (status === 0) throw ends.cause === 'caller-ended' ? whyEnded(grant) : new Refusal('upstream_broke', { detail: 'no answer was begun' })
-  return conclude(response, { ...forwarded, status, auditId, live, cause: ends.cause })
+  return conclude(response, { ...forwarded, status, auditId, live, piecewise: asked.piecewise, cause: ends.cause })
 }
 
 /** Who ended the caller may have said why: a replica that cannot tell is not the end of a login. */
@@ -185,12 +199,14 @@ interface Conclusion extends Forwarded {
   readonly status: number
   readonly auditId: string | undefined
   readonly live: boolean
+  readonly piecewise: boolean
   readonly cause: Ends['cause']
 }
 
-async function conclude(response: ServerResponse, { bytes, end, status, auditId, live, cause }: Conclusion): Promise<Acted> {
+async function conclude(response: ServerResponse, conclusion: Conclusion): Promise<Acted> {
+  const { bytes, end, status, auditId, live, piecewise, cause } = conclusion
   const facts = { status, bytes, upstreamAuditId: auditId }
-  const whole = end === 'complete' || (live && end === 'aborted')
+  const whole = end === 'complete' || (live && piecewise && end === 'aborted')
   if (whole) await finished(response, end === 'aborted' ? REST_WITHIN_MS_WHEN_ENDED : REST_WITHIN_MS)
   else response.destroy()
   const why = cause ?? (end === 'complete' ? 'upstream-ended' : end)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { addressReader, networkOf } from './address.ts'
+import { addressReader, networkOf, peerCheck } from './address.ts'
 
 suite("the caller's address", () => {
   const cases: ReadonlyArray<
@@ -19,6 +19,21 @@ suite("the caller's address", () => {
   ]
   for (const [what, behind, peer, forwarded, address] of cases) {
     test(what, () => assert.equal(addressReader(behind)(peer, forwarded), address))
+  }
+
+  for (const [peer, near] of [
+    ['10.1.2.3', true],
+    ['::ffff:10.1.2.3', true],
+    ['fd00::1', true],
+    ['127.0.0.1', true],
+    ['::1', true],
+    ['11.0.0.1', false],
+    ['::ffff:11.0.0.1', false],
+    ['2001:db8::1', false],
+    [undefined, false],
+  ] as const) {
+    test(`plain http of ${peer} is ${near ? 'taken' : 'refused'} behind 10.0.0.0/8 and fd00::/8`, () =>
+      assert.equal(peerCheck(['10.0.0.0/8', 'fd00::/8'])(peer), near))
   }
 
   for (const [address, network] of [

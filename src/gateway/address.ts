@@ -8,12 +8,7 @@ import { BlockList, isIP } from 'node:net'
 
 /** A function from a connection's peer and X-Forwarded-For to the caller's address. */
 export function addressReader(behind: readonly string[]): (peer: string | undefined, forwardedFor: string | undefined) => string {
-  const trusted = new BlockList()
-  for (const range of behind) {
-    const [address = '', bits = '0'] = range.split('/')
-    trusted.addSubnet(address, Number(bits), isIP(address) === 6 ? 'ipv6' : 'ipv4')
-  }
-  const isTrusted = (address: string) => isIP(address) !== 0 && trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+  const isTrusted = within(behind)
   return (peer, forwardedFor) => {
     let address = plain(peer ?? 'unknown')
     if (forwardedFor === undefined) return address
@@ -25,6 +20,21 @@ export function addressReader(behind: readonly string[]): (peer: string | undefi
     }
     return address
   }
+}
+
+/** Whether a connection's peer is one of the proxies, or this machine itself. Nobody else's plain http is taken beyond loopback. */
+export function peerCheck(behind: readonly string[]): (peer: string | undefined) => boolean {
+  const isNear = within([...behind, '127.0.0.0/8', '::1/128'])
+  return (peer) => isNear(plain(peer ?? 'unknown'))
+}
+
+function within(ranges: readonly string[]): (address: string) => boolean {
+  const list = new BlockList()
+  for (const range of ranges) {
+    const [address = '', bits = '0'] = range.split('/')
+    list.addSubnet(address, Number(bits), isIP(address) === 6 ? 'ipv6' : 'ipv4')
+  }
+  return (address) => isIP(address) !== 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 }
 
 /** IPv4 in its IPv6 mapping is IPv4: one caller has one address. */

@@ -2,8 +2,9 @@
  * /clusters/{name}/**: the Kubernetes API as the caller.
  *
  * Security: audience, cluster and credential come from the matched route, never from a header. A cookie never opens a
- * `proxy` subresource, where a tenant's page would answer. Exec, attach and port-forward count as writes even by GET,
- * because that is what they are.
+ * `proxy` subresource, where a tenant's page would answer, and opens nothing that another site led the browser to: a
+ * link must not choose which cluster gets the caller's token. Exec, attach and port-forward count as writes even by
+ * GET, because that is what they are; and whatever its path, only GET and HEAD read.
  */
 import type { Attempt } from '../access.ts'
 import type { CredentialSource, Target } from '../assume/credential-source.ts'
@@ -31,12 +32,16 @@ export interface ClusterAttempt {
 
 const CONNECTING = new Set(['exec', 'attach', 'portforward', 'proxy'])
 const READS = new Set(['get', 'list', 'watch'])
+// Fetch Metadata: the address bar and bookmarks say `none`. Old browsers and plain http off loopback say nothing.
+const OUR_SITE: ReadonlySet<string | undefined> = new Set([undefined, 'none', 'same-origin'])
+// Enough for every name of Kubernetes; a log line is not to be as long as a caller likes.
+const MOST_RECORDED = 256
 // TRACE above all is not among them: it would answer with the request's own headers, our credential included.
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 // What the API server reads of a query before it decides; it takes the first of several, others the last.
 const DECIDING = ['watch', 'follow', 'fieldSelector']
 
-/** Prepares one request for the journey. Throws Refusal `cluster_unknown` or `proxy_subresource_refused`. */
+/** Prepares one request for the journey. Throws Refusal: `cluster_unknown`, `origin_refused`, `proxy_subresource_refused`. */
 export function clusterAttempt(
   clusters: ReadonlyMap<string, Cluster>,
   visit: Visit,
@@ -50,12 +55,15 @@ export function clusterAttempt(
   const method = request.method ?? 'GET'
   const query = queryOf(visit, DECIDING)
   const info = infoOf(method, asked.segments.slice(2), query)
-  const writes =
-    !(READS.has(info.verb) || (!info.isResourceRequest && (method === 'GET' || method === 'HEAD'))) || CONNECTING.has(info.subresource)
+  const reads = (method === 'GET' || method === 'HEAD') && (!info.isResourceRequest || READS.has(info.verb))
+  const writes = !reads || CONNECTING.has(info.subresource)
   const presented = presentedOf(visit, writes)
-  if (presented.cookie !== undefined && (info.subresource === 'proxy' || info.verb === 'proxy'))
-    throw new Refusal('proxy_subresource_refused')
-  const stream = info.verb === 'watch' || (info.subresource === 'log' && isTrue(query.get('follow')))
+  const proxied = info.subresource === 'proxy' || info.verb === 'proxy'
+  if (presented.cookie !== undefined) {
+    if (!OUR_SITE.has(presented.fetchSite)) throw new Refusal('origin_refused', { detail: 'another site led the browser here' })
+    if (proxied) throw new Refusal('proxy_subresource_refused')
+  }
+  const stream = proxied || info.verb === 'watch' || (info.subresource === 'log' && isTrue(query.get('follow')))
   const action: Action = { name: info.verb, writes }
   const resource: Resource = { type: 'cluster', id: cluster.name, properties: propertiesOf(info) }
   // Cut, not rebuilt: what was parsed above is what is sent.
@@ -67,6 +75,7 @@ export function clusterAttempt(
     path: path.startsWith('?') ? `/${path}` : path,
     mount,
     stream,
+    piecewise: !proxied,
     writes,
     effect: `${method} ${describe(info)}`,
     bodyLimit,
@@ -93,13 +102,22 @@ function infoOf(method: string, segments: readonly string[], query: URLSearchPar
 }
 
 function propertiesOf(info: RequestInfo): Record<string, string> {
-  if (!info.isResourceRequest) return { path: info.path.slice(0, 256) }
+  if (!info.isResourceRequest) return { path: cut(info.path) }
   const all = { group: info.apiGroup, resource: info.resource, subresource: info.subresource, namespace: info.namespace, name: info.name }
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ''))
+  return Object.fromEntries(
+    Object.entries(all)
+      .filter(([, value]) => value !== '')
+      .map(([key, value]) => [key, cut(value)]),
+  )
+}
+
+function cut(text: string): string {
+  return text.slice(0, MOST_RECORDED)
 }
 
 function describe(info: RequestInfo): string {
-  if (!info.isResourceRequest) return info.path.slice(0, 256)
-  const resource = [info.resource, info.subresource].filter(Boolean).join('/')
-  return `${info.verb} ${resource}${info.apiGroup && `.${info.apiGroup}`} ${[info.namespace, info.name].filter(Boolean).join('/')}`.trim()
+  if (!info.isResourceRequest) return cut(info.path)
+  const resource = [info.resource, info.subresource].filter(Boolean).map(cut).join('/')
+  const named = [info.namespace, info.name].filter(Boolean).map(cut).join('/')
+  return `${info.verb} ${resource}${info.apiGroup && `.${cut(info.apiGroup)}`} ${named}`.trim()
 }

@@ -17,6 +17,7 @@ import { Secret } from '../secret.ts'
 import { answerRefusal, type Form } from './answers.ts'
 import { type Cluster, clusterAttempt } from './clusters.ts'
 import type { Cookies } from './cookies.ts'
+import type { InFlight } from './in-flight.ts'
 import { type RequestHead, readHead } from './request-head.ts'
 import { readTarget } from './request-target.ts'
 import type { SignInEndpoints } from './sign-in.ts'
@@ -38,6 +39,7 @@ export interface GatewayParts {
   readonly hostnames: ReadonlySet<string>
   readonly addressOf: (peer: string | undefined, forwardedFor: string | undefined) => string
   readonly bodyLimit: number
+  readonly inFlight: InFlight
 }
 
 export interface Gateway {
@@ -101,7 +103,8 @@ export function createGateway(parts: GatewayParts): Gateway {
   const journey = async (visit: Visit): Promise<void> => {
     const began = performance.now()
     const { attempt, act, stream } = clusterAttempt(parts.clusters, visit, presentedOf, parts.bodyLimit)
-    const outcome = await access(parts.steps, attempt, act)
+    const place = parts.inFlight.place(parts.steps.authorizer, stream)
+    const outcome = await access({ ...parts.steps, authorizer: place.authorizer }, attempt, act).finally(place.leave)
     const route = `cluster/${attempt.resource.id}`
     parts.metrics.count('mandate_requests_total', {
       route,

@@ -8,7 +8,7 @@ import { answerRefusal } from './answers.ts'
 import { readForm } from './form-body.ts'
 import type { Gateway } from './gateway.ts'
 import { readHead } from './request-head.ts'
-import { type Bounds, type Listener, listen } from './server.ts'
+import { type Bounds, type Listener, type ListenOptions, listen } from './server.ts'
 
 interface ServerStage {
   readonly port: number
@@ -16,18 +16,23 @@ interface ServerStage {
   /** Requests that got as far as the gateway. */
   readonly arrived: string[]
   readonly unread: Refusal[]
+  /** Answers whose end or whose connection's end was noticed. */
+  readonly closed: string[]
 }
 
 /** A gateway that reads the head and answers ok; /hang never does, /stream begins and goes on. */
-async function stage(t: TestContext, bounds: Partial<Bounds> = {}): Promise<ServerStage> {
+async function stage(t: TestContext, bounds: Partial<Bounds> = {}, more: Partial<ListenOptions> = {}): Promise<ServerStage> {
   const arrived: string[] = []
   const unread: Refusal[] = []
+  const closed: string[] = []
   const gateway: Gateway = {
     async answer(request, response) {
       arrived.push(`${request.method} ${request.url}`)
       try {
         readHead(request.rawHeaders)
         if (request.url === '/hang') return
+        response.once('close', () => closed.push(`${request.url}`))
+        if (request.url === '/large') return void response.end(Buffer.alloc(64_000_000))
         if (request.url === '/form') await readForm(request, response)
         else for await (const part of request) void part
         if (request.url === '/stream') return void response.write('begun')
@@ -42,11 +47,11 @@ async function stage(t: TestContext, bounds: Partial<Bounds> = {}): Promise<Serv
   }
   const listener = await listen(
     gateway,
-    { host: '127.0.0.1', port: 0, bounds },
+    { host: '127.0.0.1', port: 0, bounds, ...more },
     createLog(() => undefined),
   )
   t.after(() => listener.close(0))
-  return { port: listener.port, listener, arrived, unread }
+  return { port: listener.port, listener, arrived, unread, closed }
 }
 
 const head = (...lines: readonly string[]) => `${['GET /x HTTP/1.1', 'Host: localhost', ...lines].join('\r\n')}\r\n\r\n`
@@ -177,6 +182,54 @@ suite('the listener', () => {
     await connection.until(/ok$/)
     connection.send('bad request\r\n\r\n')
     assert.match(await connection.closed(), /HTTP\/1\.1 400 /)
+  })
+
+  test('requests without end behind an answer that goes on cost their connection', async (t) => {
+    for (const first of ['/stream', '/hang']) {
+      const { port, arrived, unread } = await stage(t)
+      const connection = await openRaw(port)
+      connection.send(`GET ${first} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+      await eventually(
+        () => arrived.length,
+        (length) => length === 1,
+      )
+      connection.send(head().repeat(20_000))
+      await connection.closed(5_000)
+      assert.deepEqual(arrived, [`GET ${first}`])
+      assert.deepEqual(
+        unread.map(({ code }) => code),
+        ['too_many_requests'],
+      )
+    }
+  })
+
+  test('a peer whose requests are not taken is told so, and its proof is not looked at', async (t) => {
+    const { port, arrived, unread } = await stage(t, {}, { from: (peer) => peer !== '127.0.0.1' })
+    const connection = await openRaw(port)
+    connection.send(head('Authorization: Bearer t').repeat(2))
+    const { status, body } = readAnswer(await connection.closed())
+    assert.deepEqual([status, JSON.parse(body).code, arrived.length, unread.length], [403, 'peer_refused', 0, 1])
+  })
+
+  test('a few requests sent at once are answered one after the other', async (t) => {
+    const { port, arrived } = await stage(t)
+    const connection = await openRaw(port)
+    connection.send(head().repeat(10))
+    await connection.until(/(ok[^]*){10}$/)
+    assert.equal(arrived.length, 10)
+  })
+
+  test('a finished answer that nobody fetches is cut in time', async (t) => {
+    const { port, closed } = await stage(t, { fetchTimeout: 200 })
+    const connection = await openRaw(port)
+    connection.socket.pause()
+    connection.send('GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    await eventually(
+      () => closed,
+      (urls) => urls.includes('/large'),
+      5_000,
+    )
+    connection.socket.destroy()
   })
 
   test('an offer to change the protocol is a request like any other', async (t) => {

@@ -3,8 +3,10 @@
  *
  * Security: Node's strict parser refuses bad framing before we see it; what it refuses is answered here without
  * quoting it. Requests of one connection are answered one after the other, so that nothing hidden behind a request
- * whose framing was refused is ever acted on: the refusal closes the connection first. Header bytes, header count, time to the handshake, the head and the body are bounded. Nothing changes
- * protocol here: there is no listener for `upgrade`, so such a request is one like any other.
+ * whose framing was refused is ever acted on: the refusal closes the connection first. Header bytes, header count,
+ * requests that wait for their turn, and the time to the handshake, for the head, for the body and for fetching a
+ * finished answer are bounded. Nothing changes protocol here: there is no listener for `upgrade`, so such a request is
+ * one like any other.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -14,6 +16,7 @@ import type { SecretSource } from '../config/references.ts'
 import { Refusal } from '../errors.ts'
 import { describeError, type Log } from '../log.ts'
 import type { Gateway } from './gateway.ts'
+import { createTurns } from './turns.ts'
 
 /** How long and how much a connection may make us wait and hold. */
 export interface Bounds {
@@ -22,6 +25,8 @@ export interface Bounds {
   readonly requestTimeout: number
   readonly keepAliveTimeout: number
   readonly connectionsCheckingInterval: number
+  /** Milliseconds a caller may take to fetch what is left of a finished answer. */
+  readonly fetchTimeout: number
 }
 
 const BOUNDS: Bounds = {
@@ -30,6 +35,7 @@ const BOUNDS: Bounds = {
   requestTimeout: 300_000,
   keepAliveTimeout: 60_000,
   connectionsCheckingInterval: 2_000,
+  fetchTimeout: 60_000,
 }
 // Node answers a missing Host by itself, yet hands on what is pipelined behind it: we refuse it ourselves.
 const FRAMING = { requireHostHeader: false, insecureHTTPParser: false, joinDuplicateHeaders: true } as const
@@ -39,6 +45,8 @@ export interface ListenOptions {
   readonly host: string
   readonly port: number
   readonly tls?: { readonly cert: SecretSource; readonly key: SecretSource }
+  /** Whose requests are taken, by the address of the connection. Default: everybody's. */
+  readonly from?: (peer: string | undefined) => boolean
   /** Replaces bounds in tests. */
   readonly bounds?: Partial<Bounds>
 }
@@ -51,25 +59,29 @@ export interface Listener {
 
 /** Listens and answers through the gateway. Rejects when the address cannot be bound or the certificate not be read. */
 export async function listen(gateway: Gateway, options: ListenOptions, log: Log): Promise<Listener> {
-  const open = new Map<Duplex, Set<ServerResponse>>()
+  const { fetchTimeout, ...limits } = { ...BOUNDS, ...options.bounds }
+  const turns = createTurns(fetchTimeout)
   const refuse = (socket: Duplex, refusal: Refusal) => {
     socket.on('error', () => undefined)
     void gateway.refuseUnread(socket instanceof Socket ? socket.remoteAddress : undefined, refusal)
     // Within an answer that has begun, a second head would be read as part of the first.
-    if ([...(open.get(socket) ?? [])].some(({ headersSent }) => headersSent)) return void socket.destroy()
+    if (turns.answering(socket)) return void socket.destroy()
     writeRefusal(socket, refusal)
   }
   const answer = (request: IncomingMessage, response: ServerResponse) => {
-    const before = follow(open, request.socket, response)
+    // The rest of what was read at once still arrives after the connection was cut.
+    if (request.socket.destroyed) return
     const begin = () => {
       if (request.socket.destroyed || request.socket.writableEnded) return
-      if (isMisframed(request)) refuse(request.socket, new Refusal('header_ambiguous', { detail: 'it is not HTTP/1.1 as RFC 9112 has it' }))
+      if (options.from?.(request.socket.remoteAddress) === false) refuse(request.socket, new Refusal('peer_refused'))
+      else if (isMisframed(request)) refuse(request.socket, new Refusal('header_ambiguous', { detail: 'it is not HTTP/1.1 as RFC 9112 has it' }))
       else void gateway.answer(request, response)
     }
-    if (before === undefined) begin()
-    else before.once('close', begin)
+    if (turns.take(request.socket, response, begin)) return
+    void gateway.refuseUnread(request.socket.remoteAddress, new Refusal('too_many_requests', { detail: 'on one connection' }))
+    request.socket.destroy()
   }
-  const bounds = { ...BOUNDS, ...options.bounds, ...FRAMING }
+  const bounds = { ...limits, ...FRAMING }
   const server =
     options.tls === undefined ? createServer(bounds, answer) : createTlsServer({ ...bounds, ...TLS, ...readTls(options.tls) }, answer)
   // 0 lifts Node's silent cut at 2,000 headers: we count and refuse, never drop.
@@ -144,18 +156,6 @@ function followRotation(server: Server, tls: NonNullable<ListenOptions['tls']>, 
 function isMisframed({ httpVersion, headers }: IncomingMessage): boolean {
   if (httpVersion === '1.1') return headers.host === undefined
   return httpVersion !== '1.0' || headers['transfer-encoding'] !== undefined
-}
-
-/** Keeps which answers a connection waits for. Returns the one that must end before this one begins. */
-function follow(open: Map<Duplex, Set<ServerResponse>>, socket: Duplex, response: ServerResponse): ServerResponse | undefined {
-  const responses = open.get(socket) ?? new Set()
-  const before = [...responses].at(-1)
-  open.set(socket, responses.add(response))
-  response.once('close', () => {
-    responses.delete(response)
-    if (responses.size === 0) open.delete(socket)
-  })
-  return before
 }
 
 function refusalOf(error: NodeJS.ErrnoException): Refusal {

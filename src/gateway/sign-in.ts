@@ -84,6 +84,8 @@ export function createSignIn(parts: SignInParts): SignInEndpoints {
   const complete = async (visit: Visit, provider: Provider): Promise<void> => {
     const { name } = provider.config
     const cookie = visit.head.values.get('cookie')
+    // Read before anything is made: a header that cannot be read must leave no login behind.
+    const previous = parts.cookies.login(cookie)
     const query = queryOf(visit, ['state', 'code', 'iss', 'error'])
     const { secrets, returnTo } = await parts.pending.take(query.get('state') ?? '', name, parts.cookies.browser(cookie))
     const signedIn = await provider.signIn.complete(secrets, new URL(visit.target.search, callbackUri(parts.origin, name)))
@@ -99,13 +101,12 @@ export function createSignIn(parts: SignInParts): SignInEndpoints {
     }
     try {
       await parts.audit.record(record)
+      if (previous !== undefined) await parts.logins.end(previous.digest())
     } catch (error) {
-      // No record, no login: nobody holds its cookie yet, so it must not lie about until it expires.
+      // Nobody holds its cookie yet and nobody will, so it must not lie about until it expires.
       await parts.logins.end(login.loginId)
       throw error
     }
-    const previous = parts.cookies.login(cookie)
-    if (previous !== undefined) await parts.logins.end(previous.digest())
     visit.response.setHeader('Set-Cookie', parts.cookies.setLogin(value))
     answerRedirect(visit.response, returnTo, visit.requestId)
   }

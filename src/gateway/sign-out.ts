@@ -86,6 +86,9 @@ export function createSignOut(parts: SignOutParts): SignOutEndpoints {
         notBefore: parts.clock.now(),
       })
     await parts.logins.end(loginId)
+    const provider = parts.providers[principal.provider]
+    // Before the record: a log that cannot be written must not keep the issuer from hearing that the login is over.
+    if (tokens?.value.refreshToken !== undefined) void provider?.signOut.revoke(tokens.value.refreshToken)
     await parts.audit.record({
       event: 'logout',
       address: visit.address,
@@ -96,8 +99,6 @@ export function createSignOut(parts: SignOutParts): SignOutEndpoints {
       login: loginId,
       cause: everywhere ? 'everywhere' : 'person',
     })
-    const provider = parts.providers[principal.provider]
-    if (tokens?.value.refreshToken !== undefined) void provider?.signOut.revoke(tokens.value.refreshToken)
     return provider?.signOut.url(tokens?.value.idToken, `${parts.origin}/logout`)
   }
 
@@ -138,9 +139,12 @@ export function createSignOut(parts: SignOutParts): SignOutEndpoints {
       // Remembered only once it has taken effect: an issuer repeats a token that an outage here kept from it.
       const used = `logout-token:${new Secret(JSON.stringify([issuer, tokenId])).digest()}`
       if ((await parts.store.get(used)) !== undefined) throw new Refusal('logout_token_invalid', { detail: 'it was used before' })
-      // Section 2.7: with a sid that session ends, without one all of the subject's.
-      if (sid !== undefined) await parts.revocations.revoke({ kind: 'session', issuer, sid })
-      else if (subject !== undefined) await parts.revocations.revoke({ kind: 'principal', issuer, subject, notBefore: parts.clock.now() })
+      // Section 2.7: with a sid that session ends, without one all of the subject's. A login that was not told its session
+      // may be of that one, so it ends as well; a bearer without a sid is its client's, and ends with the subject alone.
+      const notBefore = parts.clock.now()
+      const also = subject === undefined ? undefined : { subject, notBefore }
+      if (sid !== undefined) await parts.revocations.revoke({ kind: 'session', issuer, sid, also })
+      else if (subject !== undefined) await parts.revocations.revoke({ kind: 'principal', issuer, subject, notBefore })
       await parts.store.put(used, Buffer.from('1'), { ifVersion: 0, ttlMs: Math.max(60_000, expiresAt + 60_000 - parts.clock.now()) })
       await parts.audit.record({
         event: 'logout',

@@ -8,8 +8,10 @@
  */
 import { setMaxListeners } from 'node:events'
 import type { Clock, Timer } from '../clock.ts'
+import { Refusal } from '../errors.ts'
 import type { RevocationSubject } from '../store/revocation.ts'
 import type { Revocations } from '../store/revocations.ts'
+import { StoreUnavailable } from '../store/store.ts'
 
 export type SignalSubject = RevocationSubject & { readonly loginId: string }
 
@@ -42,25 +44,34 @@ interface Held {
   released: boolean
 }
 
+/** `let-go`: this replica stops watching, and the login may be as good as ever. */
+type Why = 'revoked' | 'blind' | 'over' | 'let-go'
+
+/** An outage or a full table is not the end of a login, so whoever rests on the signal is not told that (promise 3). */
+function reasonOf(why: Why): StoreUnavailable | Refusal | undefined {
+  if (why === 'blind') return new StoreUnavailable('the revocation log is out of sight')
+  return why === 'let-go' ? new Refusal('shutting_down') : undefined
+}
+
 export function createLoginSignals(options: LoginSignalsOptions): LoginSignals {
   const { revocations, clock, streamsMs, most = 200_000 } = options
   // Insertion order is order of need: what is needed again is put back at the end.
   const held = new Map<string, Held>()
 
-  const end = (loginId: string, why: 'revoked' | 'other') => {
+  const end = (loginId: string, why: Why) => {
     const signal = held.get(loginId)
     if (signal === undefined) return
     held.delete(loginId)
     signal.timer.cancel()
     signal.unwatch()
-    signal.abort.abort()
-    options.ended(loginId, why)
+    signal.abort.abort(reasonOf(why))
+    options.ended(loginId, why === 'revoked' ? why : 'other')
   }
 
   /** Timers cannot run for longer than 24 days and may fire early, so the end is looked at again. */
   const endAt = (loginId: string, at: number): Timer => {
     let timer = clock.after(at - clock.now(), function check() {
-      if (clock.now() >= at) end(loginId, 'other')
+      if (clock.now() >= at) end(loginId, clock.now() >= (held.get(loginId)?.endsAt ?? at) ? 'over' : 'let-go')
       else timer = clock.after(at - clock.now(), check)
     })
     return { cancel: () => timer.cancel() }
@@ -85,8 +96,8 @@ export function createLoginSignals(options: LoginSignalsOptions): LoginSignals {
       setMaxListeners(0, abort.signal)
       const signal: Held = { abort, unwatch: () => {}, timer: endAt(loginId, endsAt), endsAt, released: false }
       held.set(loginId, signal)
-      signal.unwatch = revocations.watch(subject, (why) => end(loginId, why === 'revoked' ? 'revoked' : 'other'))
-      for (const oldest of held.keys().take(Math.max(0, held.size - most))) end(oldest, 'other')
+      signal.unwatch = revocations.watch(subject, (why) => end(loginId, why))
+      for (const oldest of held.keys().take(Math.max(0, held.size - most))) end(oldest, 'let-go')
       return abort.signal
     },
     release(loginId) {
@@ -96,6 +107,6 @@ export function createLoginSignals(options: LoginSignalsOptions): LoginSignals {
       signal.timer.cancel()
       signal.timer = endAt(loginId, Math.min(signal.endsAt, clock.now() + streamsMs))
     },
-    end: (loginId) => end(loginId, 'other'),
+    end: (loginId) => end(loginId, 'over'),
   }
 }

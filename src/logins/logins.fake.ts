@@ -44,6 +44,7 @@ export function setLoginStage(t: TestContext, { calm = false } = {}): LoginStage
       const logins = createLogins({
         records,
         revocations,
+        issuerOf: (provider) => (provider === 'corp' ? 'https://issuer.example' : undefined),
         clock,
         idleMs: IDLE_MS,
         absoluteMs: ABSOLUTE_MS,

@@ -1,9 +1,10 @@
 /**
  * The logins of this replica's callers: made at sign-in, found by the digest of a cookie, ended by revocation.
  *
- * Security: what is cached here is believed only while the revocation log is in sight (promise 4). Each login has one
- * AbortSignal on this replica; it fires within 2 s of a logout anywhere, at the login's absolute end, and when this
- * replica has been blind for too long, and everything that rests on the login ends with it.
+ * Security: a login counts only while its provider is configured with the issuer that vouched for it. What is cached
+ * here is believed only while the revocation log is in sight (promise 4). Each login has one AbortSignal on this
+ * replica; it fires within 2 s of a logout anywhere, at the login's absolute end, and when this replica has been blind
+ * for too long, and everything that rests on the login ends with it.
  */
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
@@ -44,6 +45,8 @@ export interface Logins {
 export interface LoginsOptions {
   readonly records: LoginRecords
   readonly revocations: Revocations
+  /** The issuer that a provider of this name has in the configuration; undefined for one that is not configured. */
+  issuerOf(provider: string): string | undefined
   readonly clock: Clock
   readonly idleMs: number
   readonly absoluteMs: number
@@ -64,7 +67,7 @@ const MOST_ENTRIES = 50_000
 const TOUCHES_PER_IDLE = 30
 
 export function createLogins(options: LoginsOptions): Logins {
-  const { records, revocations, clock, idleMs, absoluteMs, streamsMs, most = MOST_ENTRIES } = options
+  const { records, revocations, issuerOf, clock, idleMs, absoluteMs, streamsMs, most = MOST_ENTRIES } = options
   const touchEveryMs = Math.min(60_000, idleMs / TOUCHES_PER_IDLE)
   // Insertion order is order of use, by the minute: a login that is touched is put back at the end.
   const entries = new Map<string, Entry>()
@@ -85,6 +88,12 @@ export function createLogins(options: LoginsOptions): Logins {
     if (entries.delete(loginId)) signals.release(loginId)
   }
 
+  /**
+   * A login outlives the configuration it was made under, and who is trusted no more vouches for nobody. Its record is
+   * left to run out: while a changed configuration is rolled out, another replica may rightly believe it.
+   */
+  const vouchedFor = ({ principal }: LoginRecord) => issuerOf(principal.provider) === principal.issuer
+
   const admit = (loginId: string, record: LoginRecord): Login | undefined => {
     const { principal, shown, sid, signedInAt, endsAt } = record
     const subject = { loginId, issuer: principal.issuer, subject: principal.subject, sid, issuedAt: signedInAt }
@@ -103,11 +112,12 @@ export function createLogins(options: LoginsOptions): Logins {
     const alive = found !== undefined && (await records.touch(loginId, found.value.endsAt))
     // What was cached may be believed only in sight of the log; what was read a moment ago is no better.
     if (revocations.blind) throw new StoreUnavailable('the revocation log is out of sight')
-    const login = alive ? admit(loginId, found.value) : undefined
+    const vouched = alive && vouchedFor(found.value)
+    const login = vouched ? admit(loginId, found.value) : undefined
     if (login === undefined) {
       entries.delete(loginId)
       signals.end(loginId)
-      if (alive) records.remove(loginId).catch(() => undefined)
+      if (vouched) records.remove(loginId).catch(() => undefined)
     }
     return login
   }

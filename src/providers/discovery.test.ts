@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { createFakeClock } from '../clock.fake.ts'
 import { createDiscovery } from './discovery.ts'
-import { createIssuerHttp } from './issuer-http.ts'
+import { createIssuerHttp, type IssuerHttp } from './issuer-http.ts'
 import { assertRefused, BAD_DAYS, providerConfig, readableLog, smallIssuer } from './stage.fake.ts'
 
 const METADATA = '/.well-known/openid-configuration'
@@ -64,6 +64,24 @@ test('an endpoint that is missing, not text, or plain http to another machine re
     await assertRefused(discovery.metadata(), 'issuer_unavailable', JSON.stringify(change))
     await clock.advance(30_000)
   }
+})
+
+test('an issuer of the network may not name endpoints on this machine', async () => {
+  const issuer = 'https://issuer.example'
+  const at = (host: string) => ({
+    issuer,
+    authorization_endpoint: `${issuer}/auth`,
+    token_endpoint: `${host}/token`,
+    jwks_uri: `${issuer}/jwks`,
+  })
+  const found = (answer: object) => {
+    const body = Buffer.from(JSON.stringify(answer))
+    const http: IssuerHttp = { fetch: async () => new Response(body, { headers: { 'content-type': 'application/json' } }), close: async () => undefined }
+    return createDiscovery(providerConfig(issuer), { http, clock: createFakeClock(), log: readableLog() }).metadata()
+  }
+  assert.equal((await found(at(issuer))).token_endpoint, `${issuer}/token`)
+  for (const host of ['http://127.0.0.1:8080', 'http://localhost', 'http://[::1]:9090'])
+    await assertRefused(found(at(host)), 'issuer_unavailable', host)
 })
 
 test('a failure is remembered for 2 s growing to 30 s, so an issuer that is down is not hammered', async (t) => {

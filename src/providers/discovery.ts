@@ -4,7 +4,8 @@
  *
  * Security: metadata decides where codes, secrets and refresh tokens are sent and whose keys are believed. So `issuer`
  * must equal the configured one to the letter (section 4.3: else one issuer could speak for another), and every
- * endpoint must be https, or http on loopback. An endpoint that is there but unsafe refuses the whole answer.
+ * endpoint must be https; http on loopback is for an issuer that is itself there, because to follow anybody else's word to
+ * this machine's own services would be to ask them in that issuer's name. An endpoint that is there but unsafe refuses the whole answer.
  */
 import type { ServerMetadata } from 'openid-client'
 import type { Clock } from '../clock.ts'
@@ -56,6 +57,7 @@ export function createDiscovery(
 function checkMetadata(answer: Record<string, unknown>, config: Pick<ProviderConfig, 'issuer' | 'signIn'>): IssuerMetadata {
   if (answer['issuer'] !== config.issuer) throw new IssuerAnswerFaulty('wrong_issuer')
   const needed: readonly string[] = config.signIn ? ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] : ['jwks_uri']
+  const trial = config.issuer.startsWith('http:')
   const endpoints: Partial<Record<(typeof ENDPOINTS)[number], string>> = {}
   for (const name of ENDPOINTS) {
     const endpoint = answer[name]
@@ -63,7 +65,8 @@ function checkMetadata(answer: Record<string, unknown>, config: Pick<ProviderCon
       if (needed.includes(name)) throw new IssuerAnswerFaulty('endpoint_missing')
       continue
     }
-    if (typeof endpoint !== 'string' || !isSecureAddress(endpoint)) throw new IssuerAnswerFaulty('endpoint_insecure')
+    if (typeof endpoint !== 'string' || !isSecureAddress(endpoint) || !(trial || isHttps(endpoint)))
+      throw new IssuerAnswerFaulty('endpoint_insecure')
     endpoints[name] = endpoint
   }
   const { jwks_uri } = endpoints
@@ -77,6 +80,10 @@ function checkMetadata(answer: Record<string, unknown>, config: Pick<ProviderCon
     ...(isTextList(algorithms) ? { id_token_signing_alg_values_supported: algorithms } : {}),
     ...(answer['authorization_response_iss_parameter_supported'] === true ? { authorization_response_iss_parameter_supported: true } : {}),
   })
+}
+
+function isHttps(address: string): boolean {
+  return URL.parse(address)?.protocol === 'https:'
 }
 
 function isTextList(value: unknown): value is string[] {

@@ -3,7 +3,11 @@
  *
  * Security: the URL carries a password, and `new URL` quotes what it could not parse in its error. So the URL is read
  * here, every error is written by us, and what goes on is host, port and a Secret; nothing later sees the URL.
+ *
+ * What is stored is sealed, but the password and the order of the log are not: whoever is on the way of a plain connection
+ * could write as we do. So redis:// reaches this machine alone, unless the operator says that the way is safe.
  */
+import { isLoopbackHost } from '../config/values.ts'
 import { Secret } from '../secret.ts'
 
 export interface RedisAddress {
@@ -19,7 +23,7 @@ export interface RedisAddress {
  * Reads `redis[s]://[[username][:password]@]host[:port][/database]` (IANA registration of the redis scheme).
  * Throws an Error for the operator, which never quotes the URL.
  */
-export function redisAddress(url: Secret | string): RedisAddress {
+export function redisAddress(url: Secret | string, { plaintextOpen = false } = {}): RedisAddress {
   const text = typeof url === 'string' ? url : url.expose()
   const parsed = URL.parse(text)
   if (!parsed) throw new Error('the Redis URL cannot be read: expected redis://host:port or rediss://host:port')
@@ -29,6 +33,12 @@ export function redisAddress(url: Secret | string): RedisAddress {
   if (parsed.hostname === '') throw new Error('the Redis URL names no host')
   if (!/^\/?\d*$/.test(parsed.pathname)) throw new Error('the path of the Redis URL must be a database number')
   if (parsed.search !== '' || parsed.hash !== '') throw new Error('the Redis URL must not have a query or a fragment')
+  if (parsed.protocol === 'redis:' && !plaintextOpen && !isLoopbackHost(parsed.hostname)) {
+    throw new Error(
+      'the Redis URL is redis:// to another machine, so its password and every command would be readable and changeable on the way: ' +
+        'use rediss://, or set store.redis.plaintextOpen: true if nobody else can reach that network',
+    )
+  }
   const password = decoded(parsed.password)
   return {
     host: parsed.hostname.replace(/^\[(.*)\]$/, '$1'),

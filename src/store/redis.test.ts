@@ -41,8 +41,18 @@ test('a Redis URL gives host, port, user, password and database', () => {
   assert.equal(password?.expose(), 'a/b')
   assert.deepEqual(rest, { host: '::1', port: 7000, tls: true, username: 'mandate', database: 3 })
   const plain = { host: 'redis.example', port: 6379, tls: false, username: undefined, password: undefined, database: 0 }
-  assert.deepEqual(redisAddress('redis://redis.example'), plain)
-  assert.deepEqual(redisAddress('redis://redis.example/'), plain)
+  assert.deepEqual(redisAddress('redis://redis.example', { plaintextOpen: true }), plain)
+  assert.deepEqual(redisAddress('redis://redis.example/', { plaintextOpen: true }), plain)
+})
+
+test('plain redis:// to another machine is refused, with its mend, unless the operator takes it', async () => {
+  for (const url of ['redis://:hunter2@redis.example', 'redis://10.0.0.5:6379', 'redis://127.0.0.1.evil.example', 'redis://[2001:db8::1]'])
+    await assert.rejects(connect(url), (error: Error) => {
+      assert.match(error.message, /rediss:\/\/.*store\.redis\.plaintextOpen/)
+      return !error.message.includes('hunter2') && !error.message.includes('example')
+    })
+  for (const url of ['redis://127.0.0.1', 'redis://localhost', 'redis://[::1]:7000', 'rediss://redis.example'])
+    assert.ok(redisAddress(url).host.length > 0, url)
 })
 
 test('without anything there, connecting does not fail and every method rejects at once', async () => {

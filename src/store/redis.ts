@@ -22,6 +22,8 @@ import { type Entry, type LogEntry, type Store, StoreUnavailable } from './store
 export interface RedisOptions {
   /** `redis://` or `rediss://`, with user, password and database as usual. */
   readonly url: Secret | string
+  /** Takes `redis://` to another machine as well. Default false. */
+  readonly plaintextOpen?: boolean
   /** PEM of the authorities to trust for `rediss://` instead of the system's. */
   readonly ca?: string | undefined
   /** Begins every key and the wake channel. Default `mandate:`. */
@@ -42,8 +44,8 @@ export interface RedisStore extends Store {
  * every method rejects with StoreUnavailable until it is there. Throws an Error for the operator if the URL is unusable.
  */
 export async function connectRedis(options: RedisOptions): Promise<RedisStore> {
-  const { log, prefix = 'mandate:', commandTimeoutMs = 1000 } = options
-  const connecting = { address: redisAddress(options.url), ca: options.ca, commandTimeoutMs, clock: options.clock, log }
+  const { log, prefix = 'mandate:', commandTimeoutMs = 1000, plaintextOpen } = options
+  const connecting = { address: redisAddress(options.url, { plaintextOpen }), ca: options.ca, commandTimeoutMs, clock: options.clock, log }
   const listeners = new Map<string, Set<() => void>>()
   const wakes = `${prefix}wake`
   let server = ''

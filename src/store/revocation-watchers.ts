@@ -41,7 +41,10 @@ export class RevocationWatchers {
       case 'login':
         return [...(this.#logins.get(revocation.loginId) ?? [])]
       case 'session':
-        return [...(this.#sessions.get(revocation.issuer, revocation.sid) ?? [])]
+        return [
+          ...(this.#sessions.get(revocation.issuer, revocation.sid) ?? []),
+          ...((revocation.also && this.#principals.get(revocation.issuer, revocation.also.subject)) ?? []),
+        ]
       case 'principal':
         return [...(this.#principals.get(revocation.issuer, revocation.subject) ?? [])]
     }

@@ -5,8 +5,16 @@ export type Revocation =
   | { readonly kind: 'login'; readonly loginId: string }
   /** Ends everything of a principal that was issued at or before `notBefore` (milliseconds since the epoch). */
   | { readonly kind: 'principal'; readonly issuer: string; readonly subject: string; readonly notBefore: number }
-  /** Ends what belongs to one session of the issuer (OpenID Connect Back-Channel Logout 1.0, `sid`). */
-  | { readonly kind: 'session'; readonly issuer: string; readonly sid: string }
+  /**
+   * Ends what belongs to one session of the issuer (OpenID Connect Back-Channel Logout 1.0, `sid`), and with `also` the
+   * logins of that subject, made at or before `notBefore`, that know no session: they may belong to it.
+   */
+  | { readonly kind: 'session'; readonly issuer: string; readonly sid: string; readonly also?: SessionSubject | undefined }
+
+export interface SessionSubject {
+  readonly subject: string
+  readonly notBefore: number
+}
 
 /** Whom a revocation may end: what a request or stream rests on. */
 export interface RevocationSubject {
@@ -32,7 +40,13 @@ export function revocationKey(revocation: Revocation): string {
     case 'principal':
       return JSON.stringify(['principal', revocation.issuer, revocation.subject, revocation.notBefore])
     case 'session':
-      return JSON.stringify(['session', revocation.issuer, revocation.sid])
+      // Replicas of an older version read the first three parts.
+      return JSON.stringify([
+        'session',
+        revocation.issuer,
+        revocation.sid,
+        ...(revocation.also ? [revocation.also.subject, revocation.also.notBefore] : []),
+      ])
   }
 }
 
@@ -54,11 +68,15 @@ export function decodeRevocation(bytes: Uint8Array): DatedRevocation | undefined
     return undefined
   }
   if (!Array.isArray(parts)) return undefined
-  const [kind, first, second, third]: unknown[] = parts
+  const [kind, first, second, third, fourth]: unknown[] = parts
   if (typeof first !== 'string') return undefined
   if (kind === 'login') return { at, revocation: { kind, loginId: first } }
   if (typeof second !== 'string') return undefined
-  if (kind === 'session') return { at, revocation: { kind, issuer: first, sid: second } }
+  if (kind === 'session') {
+    if (third === undefined) return { at, revocation: { kind, issuer: first, sid: second } }
+    if (typeof third !== 'string' || typeof fourth !== 'number') return undefined
+    return { at, revocation: { kind, issuer: first, sid: second, also: { subject: third, notBefore: fourth } } }
+  }
   if (kind !== 'principal' || typeof third !== 'number') return undefined
   return { at, revocation: { kind, issuer: first, subject: second, notBefore: third } }
 }

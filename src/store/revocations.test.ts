@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createFakeClock } from '../clock.fake.ts'
 import { systemClock } from '../clock.ts'
+import { createLog } from '../log.ts'
 import { createMemoryStore } from './memory.ts'
 import { withOutage } from './outage.fake.ts'
 import { decodeRevocation, encodeRevocation, type Revocation } from './revocation.ts'
 import { revocationsConformance, silent, somebody, testRing } from './revocations.conformance.ts'
 import { createRevocations } from './revocations.ts'
-import { type Store, StoreUnavailable } from './store.ts'
+import { type LogEntry, type Store, StoreUnavailable } from './store.ts'
 import { twoReplicas } from './two-replicas.fake.ts'
 
 revocationsConformance('memory', async () => {
@@ -76,6 +77,27 @@ describe('a revocation', () => {
     assert.equal(a.check({ ...alice, issuer: 'https://other.example' }), false)
     assert.equal(a.check({ ...alice, sid: undefined }), false)
   })
+  test('of a session ends the logins of its subject that know no session, up to then, and no bearer for that', async (t) => {
+    const { clock, memory, make, a, b, alice } = await twoReplicas(t)
+    const { issuer, subject } = alice
+    const notBefore = clock.now()
+    const login = { ...alice, sid: undefined }
+    const ended: string[] = []
+    b.watch(login, (why) => ended.push(why))
+    b.watch({ ...alice, sid: 'another' }, () => assert.fail('it is of another session'))
+    await a.revoke({ kind: 'session', issuer, sid: 'of-a-login-elsewhere', also: { subject, notBefore } })
+    await clock.advance(600)
+    const late = make(memory.another())
+    await late.start()
+    for (const replica of [a, b, late]) {
+      assert.equal(replica.check(login), true)
+      assert.equal(replica.check({ ...login, loginId: undefined }), false)
+      assert.equal(replica.check({ ...login, issuedAt: notBefore + 1 }), false)
+      assert.equal(replica.check({ ...login, subject: 'another' }), false)
+      assert.equal(replica.check(alice), false)
+    }
+    assert.deepEqual(ended, ['revoked'])
+  })
   test('is forgotten once no login can be so old', async (t) => {
     const { clock, a, b, logout, alice } = await twoReplicas(t, { keepMs: HOUR })
     await a.revoke(logout)
@@ -83,6 +105,37 @@ describe('a revocation', () => {
     assert.ok(a.check(alice) && b.check(alice))
     await clock.advance(2 * 60_000)
     assert.equal(a.check(alice) || b.check(alice), false)
+  })
+  test('that somebody takes out of the log is written again within a minute, without a word about what others do', async (t) => {
+    const lines: string[] = []
+    const { clock, memory, make, a, logout, alice } = await twoReplicas(t, { log: createLog((line) => lines.push(line)) })
+    const { issuer, subject } = alice
+    await a.revoke(logout)
+    await a.revoke({ kind: 'principal', issuer, subject, notBefore: clock.now() })
+    await clock.advance(61_000)
+    assert.deepEqual(lines, [])
+    // The first entry is gone; head and epoch stay.
+    let taken = true
+    const hide = ({ sequence }: LogEntry) => !(taken && sequence === 1)
+    const robbed: Store = {
+      ...memory,
+      read: async (...args) => {
+        const page = await memory.read(...args)
+        return { ...page, entries: page.entries.filter(hide) }
+      },
+    }
+    const witness = make(robbed)
+    taken = false
+    await witness.start()
+    taken = true
+    await clock.advance(61_000)
+    assert.equal(lines.length, 1)
+    assert.match(lines.join(''), /lost revocations.*"revocations":1/)
+    await clock.advance(120_000)
+    assert.equal(lines.length, 1)
+    const late = make(robbed)
+    await late.start()
+    assert.ok(late.check({ ...alice, subject: 'x', sid: undefined }))
   })
   test('survives the store: known ones are written again into the new log, once', async (t) => {
     const { clock, logout, alice, make } = await twoReplicas(t)
@@ -218,6 +271,8 @@ describe('an entry of the log', () => {
       '1 ["other","a","b"]',
       '1 ["principal","a","b"]',
       '1 ["session","a"]',
+      '1 ["session","a","b","c"]',
+      '1 ["session","a","b",5,5]',
       '1 ["login","a"',
     ]) {
       assert.equal(decodeRevocation(Buffer.from(text)), undefined, text)
@@ -227,6 +282,7 @@ describe('an entry of the log', () => {
     const all: Revocation[] = [
       { kind: 'login', loginId: 'a "b"\n' },
       { kind: 'session', issuer: 'i', sid: '\0' },
+      { kind: 'session', issuer: 'i', sid: 's', also: { subject: 'a', notBefore: 7 } },
       { kind: 'principal', issuer: 'i', subject: '💥', notBefore: 1.5 },
     ]
     for (const revocation of all) assert.deepEqual(decodeRevocation(encodeRevocation({ revocation, at: 42 })), { revocation, at: 42 })

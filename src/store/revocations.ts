@@ -12,8 +12,9 @@
  * The blindness timers run on the monotonic clock of the event loop and the age of the last sight on the wall clock:
  * whichever says "too long" first wins, so neither a stalled process nor a clock that was set back stays seeing.
  *
- * When the store has lost the log (another epoch, or a head that went back) the replica reads it from the start and
- * appends again what it knows and the log does not: revocations outlive the store's contents while one replica lives.
+ * When the store has lost the log (another epoch, or a head that went back), and once a minute in any case, because an
+ * entry may be taken out without a trace, the replica reads it from the start and appends again what it knows and the
+ * log does not: revocations outlive the store's contents while one replica lives that has read them.
  */
 import { type Clock, pause, type Timer } from '../clock.ts'
 import { describeError, type Log } from '../log.ts'
@@ -68,6 +69,9 @@ export interface Revocations {
 const LOG_NAME = 'revocations'
 const PLACE = { key: LOG_NAME, kind: 'revocation', generation: 0 }
 const FORGET_EVERY_MS = 60_000
+const WHOLE_EVERY_MS = 60_000
+/** Clocks of replicas and store differ, so an entry that ends within this may be gone rightly. */
+const ENDING_MS = 60_000
 const APPEND_AT_ONCE = 100
 /** A storm of wakes is read together, not one by one. */
 const AFTER_WAKE_MS = 20
@@ -85,6 +89,7 @@ export function createRevocations(options: RevocationsOptions): Revocations {
   let unlisten = () => {}
   let epoch: string | undefined
   let after = 0
+  let wholeAt = -Infinity
   let lastSight: number | undefined
   let dark = true
   let ended = false
@@ -145,20 +150,26 @@ export function createRevocations(options: RevocationsOptions): Revocations {
   }
 
   const catchUp = async () => {
-    const page = await bounded(store.read(LOG_NAME, after))
-    if (page.epoch === epoch && page.head >= after) {
-      after = await follow(page, after)
-      return
+    const began = clock.now()
+    if (epoch !== undefined && Math.abs(began - wholeAt) < WHOLE_EVERY_MS) {
+      const page = await bounded(store.read(LOG_NAME, after))
+      if (page.epoch === epoch && page.head >= after) {
+        after = await follow(page, after)
+        return
+      }
     }
+    // Before the reading: what is revoked here meanwhile is in the log, and perhaps behind what was read of it.
+    const known = [...list.all()]
+    const begin = await bounded(store.read(LOG_NAME, 0))
     const seen = new Set<string>()
-    const begin = after === 0 ? page : await bounded(store.read(LOG_NAME, 0))
     const last = await follow(begin, 0, seen)
-    const horizon = clock.now() - keepMs
-    const lost = [...list.all()].filter((dated) => dated.at > horizon && !seen.has(revocationKey(dated.revocation)))
+    const horizon = clock.now() - keepMs + ENDING_MS
+    const lost = known.filter((dated) => dated.at > horizon && !seen.has(revocationKey(dated.revocation)))
     for (let at = 0; at < lost.length; at += APPEND_AT_ONCE) await Promise.all(lost.slice(at, at + APPEND_AT_ONCE).map(append))
     // Only now: had anything failed above, the next reading would do it all again.
     epoch = begin.epoch
     after = last
+    wholeAt = began
     if (lost.length === 0) return
     log.warn('the store lost revocations; they were written again', { revocations: lost.length })
     wakeOthers()

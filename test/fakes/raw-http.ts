@@ -113,10 +113,13 @@ export interface RawUpstream {
 export type RawAnswering = (socket: Socket, head: string, nth: number) => void
 
 const EMPTY_LIST = '{"kind":"List"}'
-export const OK = `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${EMPTY_LIST.length}\r\n\r\n${EMPTY_LIST}`
+const OK_HEAD = `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${EMPTY_LIST.length}\r\n\r\n`
+export const OK = `${OK_HEAD}${EMPTY_LIST}`
+/** A body after the answer to HEAD would be the beginning of the next answer. */
+const sayOk: RawAnswering = (socket, head) => void socket.write(head.startsWith('HEAD ') ? OK_HEAD : OK)
 
 /** Listens on loopback. Bodies are not read apart: an upload must be one that `answer` expects. */
-export async function startRawUpstream(answer: RawAnswering = (socket) => void socket.write(OK)): Promise<RawUpstream> {
+export async function startRawUpstream(answer: RawAnswering = sayOk): Promise<RawUpstream> {
   const connections: Array<{ socket: Socket; received: string }> = []
   const heads: string[] = []
   const server: Server = createServer((socket) => {

@@ -36,7 +36,9 @@ export async function stageFaultyLab(
     labUrl: faulty.url,
     labOptions: lifetimes === undefined ? {} : { lifetimes },
     configure(config) {
-      config.clusters['lab'] = { server: target.origin, allow: { callers: ['person'] }, as: { kind: 'forward-token' } }
+      const allow = { callers: ['person'], providers: ['lab'] }
+      config.clusters['lab'] = { server: target.origin, allow, as: { kind: 'forward-token' } }
+      config.clusters['prod'] = { ...config.clusters['prod'], allow: { callers: ['person'], providers: ['corp'] } }
     },
   })
   faulty.setTarget(lab.listening)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { eventually } from '../fakes/raw-http.ts'
 import { askRaw, bearerOf, codeOf, cookieOf } from './asks.ts'
+import { stageFaultyLab } from './faulty-lab.ts'
 import { setStage } from './stage.ts'
 import type { StartWorld } from './world.ts'
 
@@ -59,6 +60,39 @@ export function promise3(name: string, start: StartWorld): void {
       assert.equal(answer.status, 503)
       assert.equal(answer.headers.get('set-cookie'), null)
       await stage.world.storeUp()
+    })
+
+    test('a replica that starts without the store keeps the cookie, and serves as soon as the store is there', async (t) => {
+      const stage = await setStage(t, start)
+      const cookie = cookieOf(await stage.browser('alice'), stage)
+      await stage.world.storeDown()
+      const late = await stage.addReplica()
+      const ask = () => fetch(`${late}${PODS}`, { headers: { cookie } })
+      const refused = await ask()
+      assert.deepEqual([refused.status, refused.headers.get('set-cookie')], [503, null])
+      assert.equal(codeOf({ body: await refused.text() }), 'store_unavailable')
+      await stage.world.storeUp()
+      await eventually(ask, ({ status }) => status === 200, 20_000)
+    })
+
+    test('an issuer that is down while tokens need renewing: they serve to their end, then 503, and the login is back with it', async (t) => {
+      const { stage, faulty, dora } = await stageFaultyLab(t, start, { lifetimes: { accessToken: 5, idToken: 5 } })
+      const cookie = cookieOf(await dora(), stage)
+      const ask = () => fetch(`${stage.origin}/clusters/lab/api/v1/pods`, { headers: { cookie } })
+      await faulty.refuse()
+      let answer = await ask()
+      assert.equal(answer.status, 200)
+      while (answer.status === 200) answer = await ask()
+      for (let at = 0; at < 5; at += 1) {
+        assert.deepEqual([answer.status, answer.headers.get('set-cookie')], [503, null])
+        assert.match(answer.headers.get('retry-after') ?? '', /^\d+$/)
+        assert.equal(codeOf({ body: await answer.text() }), 'issuer_unavailable')
+        answer = await ask()
+      }
+      assert.equal((await fetch(`${stage.origin}/whoami`, { headers: { cookie } })).status, 200)
+      await faulty.accept()
+      await eventually(ask, ({ status }) => status === 200, 10_000)
+      assert.deepEqual(new Set(stage.audit('refresh').map(({ result }) => result)), new Set(['not-sent', 'renewed']))
     })
 
     test('a replica that is blind says that it is not ready, and is ready again by itself', async (t) => {

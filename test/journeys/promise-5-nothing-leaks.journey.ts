@@ -49,7 +49,11 @@ export function promise5(name: string, start: StartWorld): void {
         labUrl: faulty.url,
         issuer: { lifetimes: { accessToken: 3_600, idToken: 3_600 } },
         configure(config) {
-          config.clusters['recorder'] = { server: recorder.origin, allow: { callers: ['person'] }, as: { kind: 'forward-token' } }
+          config.clusters['recorder'] = {
+            server: recorder.origin,
+            allow: { callers: ['person'], providers: ['corp', 'lab'] },
+            as: { kind: 'forward-token' },
+          }
           config.clusters['recorder-named'] = {
             server: recorder.origin,
             allow: { callers: ['person'], groups: ['team-a', 'lab'] },

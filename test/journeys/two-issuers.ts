@@ -22,15 +22,14 @@ export interface TwoIssuers {
 export interface TwoIssuersOptions extends StageOptions {
   /** Where the provider finds the issuer, when something stands in front of it. */
   readonly labUrl?: string
-  /** Told of the second issuer once it runs. */
-  readonly labTarget?: (issuer: Issuer) => void
-  readonly labLifetimes?: IssuerOptions['lifetimes']
+  /** Changes the second issuer. */
+  readonly labOptions?: Partial<IssuerOptions>
 }
 
 export async function stageTwoIssuers(
   t: TestContext,
   start: StartWorld,
-  { labUrl, labTarget, labLifetimes, ...options }: TwoIssuersOptions = {},
+  { labUrl, labOptions, ...options }: TwoIssuersOptions = {},
 ): Promise<TwoIssuers> {
   let lab: Issuer | undefined
   t.after(() => lab?.close())
@@ -46,9 +45,7 @@ export async function stageTwoIssuers(
         ],
         ...(labUrl === undefined ? {} : { issuerUrl: labUrl }),
         ...labOptions,
-        ...(labLifetimes === undefined ? {} : { lifetimes: labLifetimes }),
       })
-      labTarget?.(lab)
       config.providers['lab'] = {
         kind: 'oidc',
         title: 'Lab',
@@ -57,6 +54,8 @@ export async function stageTwoIssuers(
         clientAuth: { method: 'none' },
         audience: AUDIENCE,
       }
+      // Where people sign in at several issuers, a cluster that is sent their ID tokens says whose.
+      Object.assign(config.clusters['prod'] ?? {}, { allow: { callers: ['person', 'machine'], providers: ['corp'] } })
       await options.configure?.(config, world)
     },
   })

@@ -98,6 +98,7 @@ export const standIns: StartWorld = async ({ origin, issuer: more }) => {
   const memory = createMemoryStore(systemClock)
   const ring = createKeyRing([{ id: 'test', key: randomKey() }])
   const outages: Array<ReturnType<typeof withOutage>> = []
+  let away = false
   return {
     issuer,
     issuerCa: undefined,
@@ -105,12 +106,15 @@ export const standIns: StartWorld = async ({ origin, issuer: more }) => {
     async state() {
       const outage = withOutage(memory.another())
       outages.push(outage)
+      if (away) outage.down()
       return { store: outage.store, ring }
     },
     async storeDown() {
+      away = true
       for (const outage of outages) outage.down()
     },
     async storeUp() {
+      away = false
       for (const outage of outages) outage.up()
     },
     async close() {

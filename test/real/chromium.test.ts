@@ -67,8 +67,13 @@ test('two people at once: sign in, use the cluster with their own rights, sign o
   assert.equal(await alice.page.evaluate('document.cookie'), '')
 
   await alice.page.getByRole('link', { name: 'Sign out' }).click()
+  // By itself over the issuer and back to us.
+  const back = alice.page.waitForRequest((request) => request.method() === 'GET' && request.url().startsWith(`${origin}/logout`))
   await alice.page.getByRole('button', { name: 'Sign out', exact: true }).click()
-  // Over the issuer and back, which asks again because it has forgotten her too.
+  await back
+  await alice.page.getByRole('heading', { name: 'You are signed out' }).waitFor()
+  // The issuer has forgotten her too: it asks again.
+  await alice.page.getByRole('link', { name: 'Sign in again' }).click()
   await alice.page.getByRole('button', { name: /^alice/ }).waitFor()
   assert.ok(alice.page.url().startsWith(stage.world.issuer.issuer), alice.page.url())
   assert.deepEqual(

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type Browser, createBrowser } from '../fakes/browser.ts'
 import { type ConfigDraft, type Stage, setStage } from '../journeys/stage.ts'
-import { CLIENT, type StartWorld } from '../journeys/world.ts'
+import { AUDIENCE, CLIENT, type StartWorld } from '../journeys/world.ts'
 import { ask } from './parts/ask.ts'
 import { makeLoopbackCertificate } from './parts/certificates.ts'
 import { type Keycloak, startKeycloak } from './parts/keycloak.ts'
@@ -51,15 +51,16 @@ export async function setKeycloakStage(t: TestContext): Promise<KeycloakStage> {
     await trustBoth(world, started, pair.caPem)
     return world
   }
-  const configure = ({ providers }: ConfigDraft) => {
+  const configure = ({ providers, clusters }: ConfigDraft) => {
+    clusters['prod'] = { ...clusters['prod'], allow: { callers: ['person', 'machine'], providers: ['corp', 'keycloak'] } }
     providers['keycloak'] = {
       kind: 'oidc',
       issuer: keycloak?.issuer(REALM),
       ca: { file: files.ca },
       clientId: KC_CLIENT.clientId,
       clientAuth: { method: 'secret', secret: { file: files.secret } },
-      // The client's own name: ID tokens carry it too, so only their kind tells the two apart.
-      audience: CLIENT,
+      // Not the client's own name, which ID tokens carry: nothing else tells the two apart for certain.
+      audience: AUDIENCE,
       accessTokenType: 'jwt',
       machineClients: [KC_ROBOT.clientId],
       scopes: ['openid', 'profile', 'email'],
@@ -103,10 +104,10 @@ function realmFor(origin: string) {
       // By address: Java may look for localhost at another one.
       {
         ...KC_CLIENT,
-        audiences: [CLIENT],
+        audiences: [AUDIENCE],
         backchannelLogoutUrl: `${origin.replace('localhost', '127.0.0.1')}/back-channel-logout/keycloak`,
       },
-      { ...KC_ROBOT, machine: true, audiences: [CLIENT] },
+      { ...KC_ROBOT, machine: true, audiences: [AUDIENCE] },
     ],
     users: [ADA],
   })

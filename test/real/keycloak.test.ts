@@ -69,7 +69,7 @@ async function takesAccessTokens({ stage, keycloak }: KeycloakStage): Promise<vo
   assert.equal((await ask(named, { token: tokens.access_token })).status, 200)
   const idToken = await ask(named, { token: tokens.id_token ?? '' })
   assert.equal(idToken.status, 401)
-  assert.match(idToken.body, /token_type_wrong|not of the type/)
+  assert.match(idToken.body, /token_audience_wrong|not issued for Mandate/)
   const refreshToken = await ask(named, { token: tokens.refresh_token ?? '' })
   assert.equal(refreshToken.status, 401)
 }

@@ -1,0 +1,88 @@
+/** Which tokens of logins clusters are sent, as far as the configuration tells: what must not be, and what is unwise. */
+import type { ClusterConfig } from './cluster.ts'
+import type { Config } from './config.ts'
+import type { Fault } from './faults.ts'
+import type { ProviderConfig } from './provider.ts'
+
+type Forwarding = Extract<ClusterConfig['as'], { kind: 'forward-token' }>
+
+/** Clusters that would be sent tokens for somebody else, for Mandate itself above all. */
+export function forwardingFaults({ clusters, providers }: Config): Fault[] {
+  const signingIn = Object.values(providers).filter(({ signIn }) => signIn)
+  return Object.values(clusters).flatMap((cluster): Fault[] => {
+    const { as } = cluster
+    if (as.kind !== 'forward-token') return []
+    const at = `clusters.${cluster.name}`
+    const faults: Fault[] = []
+    if (as.audience === undefined && (as.token === 'access-token' || as.passThroughOpen)) {
+      faults.push({
+        path: `${at}.as.audience`,
+        problem: 'is missing',
+        mend: 'name the audience that the cluster requires, so that no token for somebody else is sent to it',
+      })
+    }
+    if (as.audience === undefined && cluster.allow.providers === undefined && signingIn.length > 1) {
+      faults.push({
+        path: `${at}.allow.providers`,
+        problem: 'is missing, so that the cluster would be sent the ID tokens of every provider',
+        mend: 'name the providers that the cluster trusts, or its audience in as.audience',
+      })
+    }
+    const other = allowed(cluster, signingIn).find((provider) => isMandates(as, provider))
+    if (other !== undefined && !as.passThroughOpen) {
+      faults.push({
+        path: `${at}.as`,
+        problem: `sends tokens that Mandate takes as bearers of providers.${other.name}, so the cluster could come back with them`,
+        mend: "give the provider's bearers an audience that the cluster's tokens do not have, with accept: access-token",
+      })
+    }
+    return faults
+  })
+}
+
+/** A cluster whose tokens another cluster takes as well: who controls the one can act at the other. */
+export function sharedAudiences({ clusters, providers }: Config): Fault[] {
+  const all = Object.values(clusters)
+  return all.flatMap((cluster): Fault[] => {
+    const { as } = cluster
+    if (as.kind !== 'forward-token') return []
+    const sent = new Set(allowed(cluster, Object.values(providers)).flatMap((provider) => sentTo(as, provider)))
+    const takers = all.filter((other) => {
+      if (other.as.kind !== 'forward-token' || other.server === cluster.server) return false
+      const { as: theirs } = other
+      return allowed(other, Object.values(providers)).some((provider) => sent.has(key(provider, audienceOf(theirs, provider))))
+    })
+    if (takers.length === 0) return []
+    return [
+      {
+        path: `${at(cluster)}.as`,
+        problem: `is sent tokens that ${takers.map(at).join(' and ')} would take: who controls the one can act at the other`,
+        mend: 'have the issuer make access tokens for each, and set token: access-token with an audience of its own',
+      },
+    ]
+  })
+}
+
+const at = ({ name }: ClusterConfig) => `clusters.${name}`
+const key = ({ name }: ProviderConfig, audience: string) => JSON.stringify([name, audience])
+
+/** The providers whose logins may come to a cluster. */
+function allowed({ allow }: ClusterConfig, providers: readonly ProviderConfig[]): readonly ProviderConfig[] {
+  return providers.filter(({ name, signIn }) => signIn && allow.providers?.includes(name) !== false)
+}
+
+function audienceOf({ audience }: Forwarding, { clientId }: ProviderConfig): string {
+  return audience ?? clientId
+}
+
+/** An ID token names the client whatever else it names (OpenID Connect Core 2). */
+function sentTo(as: Forwarding, provider: ProviderConfig): string[] {
+  const named = [audienceOf(as, provider), ...(as.token === 'id-token' ? [provider.clientId] : [])]
+  return named.map((audience) => key(provider, audience))
+}
+
+/** Every token that the cluster may be sent is one that Mandate takes: seen here instead of at each request. */
+function isMandates(as: Forwarding, provider: ProviderConfig): boolean {
+  if (provider.accept !== as.token) return false
+  return as.token === 'id-token' ? provider.audience === provider.clientId : as.audience === provider.audience
+}

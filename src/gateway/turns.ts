@@ -1,0 +1,57 @@
+/**
+ * The requests of one connection take turns: each is begun when the answer before it is over.
+ *
+ * Security: what waits is bounded. A caller may send requests without ever reading an answer, a watch in front of
+ * them keeps them all waiting, and each holds its head in memory. Nobody's client pipelines this deep, so a
+ * connection that does is cut. An answer that is complete but not fetched holds its connection no longer than
+ * `fetchWithinMs`.
+ */
+import type { ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+const MOST_WAITING = 16
+
+interface Line {
+  running: ServerResponse | undefined
+  readonly waiting: Array<readonly [ServerResponse, () => void]>
+}
+
+export interface Turns {
+  /** Begins at once or in turn. False when too many wait already: nothing will begin, and the connection is to be cut. */
+  take(socket: Duplex, response: ServerResponse, begin: () => void): boolean
+  /** True while an answer has begun and is not over: a second head would be read as part of it. */
+  answering(socket: Duplex): boolean
+}
+
+/** The turns of one listener's connections. */
+export function createTurns(fetchWithinMs: number): Turns {
+  // Node tells only the answer that is being sent that its connection closed; the others go with the connection.
+  const lines = new WeakMap<Duplex, Line>()
+
+  const run = (socket: Duplex, line: Line, response: ServerResponse, begin: () => void) => {
+    let cut: NodeJS.Timeout | undefined
+    line.running = response
+    response.once('prefinish', () => {
+      if (!socket.destroyed) cut = setTimeout(() => socket.destroy(), fetchWithinMs)
+    })
+    response.once('close', () => {
+      clearTimeout(cut)
+      line.running = undefined
+      const next = line.waiting.shift()
+      if (next !== undefined) run(socket, line, ...next)
+    })
+    begin()
+  }
+
+  return {
+    take(socket, response, begin) {
+      const line: Line = lines.get(socket) ?? { running: undefined, waiting: [] }
+      lines.set(socket, line)
+      if (line.running === undefined) run(socket, line, response, begin)
+      else if (line.waiting.length < MOST_WAITING) line.waiting.push([response, begin])
+      else return false
+      return true
+    },
+    answering: (socket) => lines.get(socket)?.running?.headersSent ?? false,
+  }
+}
