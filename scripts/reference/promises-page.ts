@@ -19,7 +19,9 @@ export const PROMISES: readonly PromiseEntry[] = [
 presents; every other replica and request subscribes, reads, waits and reads again. A lease of 45 s only tells waiters when to stop
 waiting. When the presenter died or the issuer's answer was lost, the outcome is unknown: the present token serves to its end, and then
 the answer is 401 \`refresh_outcome_unknown\`. A provider whose configuration says \`refreshTokens: reusable\` or \`{ grace: 60s }\` is asked again
-instead. Only a request that certainly never left the process gives the right back.`,
+instead. Only a request that certainly never left the process gives the right back. All this rests on a store that keeps what it acknowledged:
+a Redis that loses such a write, by a restart with \`appendfsync everysec\` or a failover to a replica that was behind, can have a token
+presented again ([how to set it up](guides/operations.md#redis)).`,
     tests: ['src/logins/refresh*.test.ts', 'src/providers/token-endpoint.test.ts'],
   },
   {
@@ -34,7 +36,8 @@ obtains what their login obtained.`,
     number: 3,
     title: 'An outage is never read as "not signed in" or "allowed"',
     text: `Absence is reported only when the store said so. A store or an issuer that cannot be asked is 503 with Retry-After, and the cookie stays as
-it is. An issuer that is down when Mandate starts does not keep it from starting.`,
+it is. A replica that lets go of a login or token because it is blind, full or stopping answers 503, never 401. An issuer that is down
+when Mandate starts does not keep it from starting.`,
     tests: [
       'src/access.test.ts',
       'src/logins/refresh-outage.test.ts',
@@ -50,8 +53,12 @@ it is. An issuer that is down when Mandate starts does not keep it from starting
     text: `Logout, back-channel logout and \`mandate revoke\` append to a sequenced log in the store, which every replica reads twice a second; a broadcast
 only makes it read sooner. Each reading is also a heartbeat that the store must accept as a write. A replica without sight of the log for 2 s
 believes no cached login or token and answers 503; after \`streams.blindFor\` (30 s) it closes its streams. For bearers a revocation is a
-not-before of their principal. Streams end at \`streams.maxAge\` in any case. What the issuer or the cluster decides holds from its next
-decision. The configuration is read at start, so a changed rule holds from the restart.`,
+not-before of their principal, compared with the earliest moment at which they may have been issued (\`iat\` less 30 s). Revocations are
+remembered for \`sessions.absolute\` and a day; a bearer older than that is refused, so none outlives its revocation. Once a minute each
+replica reads the whole log and writes back what it knows and the log lost. Until then a replica that had not read it does not know, and a
+sign-out is undone when every replica that had read it is gone. Every answer, called a stream or not, ends at \`streams.maxAge\`. What the
+issuer or the cluster decides holds from its next decision. The configuration is read at start, so a changed rule holds from the restart, and with it no login counts whose provider is gone or
+has another issuer.`,
     tests: ['src/store/revocations*.test.ts', 'src/authenticate/verified-tokens.test.ts'],
   },
   {
@@ -59,7 +66,9 @@ decision. The configuration is read at start, so a changed rule holds from the r
     title: 'No token, cookie, secret or payload in any log, error, trace, metric, argument list or process title',
     text: `Whatever is secret travels in a \`Secret\`, which prints as \`[secret]\`. Errors of libraries are reduced to a name and a code, because their
 messages can quote what they were given. Details of refusals, causes and labels are fixed words of ours or configured names; an audit event has
-exactly the facts of its catalogue.`,
+exactly the facts of its catalogue. Of what a target says only its status and an audit id of the usual form are recorded. What a caller puts
+into a path or the name of an object is recorded as that, cut to 256 characters; queries, headers and bodies are not. One token leaves in a
+URL: the ID token in that of the issuer's sign-out page, in the browser of the person it belongs to.`,
     tests: ['src/audit/audit-event.test.ts', 'src/providers/client-authentication.test.ts'],
   },
   {
@@ -75,7 +84,9 @@ cluster are built from an allow-list, and the credential's lines come last. Iden
     title: 'Every attempt leaves an audit record; no record, no action',
     text: `Allowed or refused, streams at their start and their end. The record is with the operating system before anything is sent to the cluster; if it
 cannot be written the answer is 503 \`audit_unavailable\`. All records of one turn of the event loop go in one write. What tells of something
-already over follows within 100 ms. Refusals of callers that nobody vouched for are summed beyond ten a second and address.`,
+already over follows within 100 ms. Refusals beyond ten a second are summed: by principal, and by network where nobody was vouched for. What
+ends access comes before its record, because a log that is full must not keep anybody signed in: a sign-out, one by the back channel, and
+\`mandate revoke\`. So does a refresh, which the process does by itself and not for one attempt.`,
     tests: ['src/access.test.ts', 'src/audit/*.test.ts'],
   },
   {

@@ -53,7 +53,8 @@ interface Entry {
 export const AUDIT_EVENTS = {
   login: { means: 'A person signed in and a login was made.', facts: ['attempt', 'address', 'provider', 'who', 'login'] },
   refused: {
-    means: 'An attempt was refused, at whatever step. `count` above 1 sums a second of refusals of one principal, or of one network where nobody was authenticated.',
+    means:
+      'An attempt was refused, at whatever step. `count` above 1 sums a second of refusals of one principal, or of one network where nobody was authenticated.',
     facts: ['attempt', 'address', 'who', 'action', 'resource', 'properties', 'code', 'detail', 'count'],
   },
   refresh: {

@@ -63,12 +63,12 @@ export function auditSinkConformance(name: string, open: () => Promise<OpenSink>
       assert.equal((await effects()).at(-1), 'noted')
     })
 
-    test('records every refusal of somebody who was authenticated', async () => {
+    test('records ten refusals a second of somebody who was authenticated, each by itself', async () => {
       const who = { kind: 'person', provider: 'corp', issuer: 'https://issuer.example', subject: 'alice', proof: 'login:1' } as const
       await Promise.all(
-        Array.from({ length: 40 }, (_, at) => opened.sink.record(anonymousRefusal('192.0.2.1', { who, attempt: `r${at}` }))),
+        Array.from({ length: 10 }, (_, at) => opened.sink.record(anonymousRefusal('192.0.2.1', { who, attempt: `r${at}` }))),
       )
-      assert.equal(eventsIn(await opened.read()).filter(({ event }) => event === 'refused').length, 40)
+      assert.equal(eventsIn(await opened.read()).filter(({ event }) => event === 'refused').length, 10)
     })
 
     test('writes one JSON object a line', async () => {

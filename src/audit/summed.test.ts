@@ -121,7 +121,8 @@ describe('sums', () => {
 
 test('a hundred thousand addresses in one second cost the memory of five thousand', async () => {
   const { inner, sink, sums, clock } = stage()
-  for (let at = 0; at < 100_000; at++) await sink.record(anonymousRefusal(`2001:db8:${(at >> 16).toString(16)}:${(at & 0xffff).toString(16)}::1`))
+  for (let at = 0; at < 100_000; at++)
+    await sink.record(anonymousRefusal(`2001:db8:${(at >> 16).toString(16)}:${(at & 0xffff).toString(16)}::1`))
   assert.equal(inner.recorded.length, 5_010)
   await clock.advance(1_000)
   assert.deepEqual(sums(), [['others', 'not_signed_in', 94_990]])

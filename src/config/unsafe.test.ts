@@ -45,6 +45,14 @@ describe('listeners', () => {
       'listen.behind.1 | is every address there is, so that anybody could say where they come from | list the addresses of the proxies',
     )
   }
+  for (const range of ['0.0.0.0/1', '128.0.0.0/1', '2000::/3']) {
+    refuses(
+      `proxies that are half of everybody: ${range}`,
+      (d) => (d.listen['behind'] = ['10.0.0.0/8', range]),
+      'listen.behind.1 | is so wide that anybody could say where they come from | list the addresses of the proxies',
+    )
+  }
+  starts('behind the widest private networks', (d) => (d.listen['behind'] = ['10.0.0.0/8', 'fc00::/7']))
   refuses(
     'two on one port',
     (d) => (d.listen = { http: { port: 9090 }, https: https(9090) }),

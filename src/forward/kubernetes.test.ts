@@ -32,7 +32,9 @@ suite('an act on a Kubernetes API server', () => {
     test(`${what} in Audit-Id is not recorded`, async (t) => {
       for (const options of [{}, STREAM]) {
         const opened: unknown[] = []
-        const upstream = await startUpstream(t, (_request, response) => response.writeHead(200, { ...JSON_TYPE, 'audit-id': named }).end('{}'))
+        const upstream = await startUpstream(t, (_request, response) =>
+          response.writeHead(200, { ...JSON_TYPE, 'audit-id': named }).end('{}'),
+        )
         const grant = { streamOpened: async (id: string | undefined) => void opened.push(id) }
         const { origin, ends } = await stageAct(t, { upstream, grant, ...options })
         await (await fetch(`${origin}/api`)).text()

@@ -9,7 +9,10 @@ import { readTarget } from './request-target.ts'
 const PROD = { name: 'prod', target: { id: 'cluster/prod', audience: '', scopes: [] }, sourceName: 'forward-token' } as unknown as Cluster
 
 /** What a request becomes, made with a cookie unless told otherwise. */
-function attemptOf(url: string, { method = 'GET', fetchSite, cookie = true }: { method?: string; fetchSite?: string; cookie?: boolean } = {}) {
+function attemptOf(
+  url: string,
+  { method = 'GET', fetchSite, cookie = true }: { method?: string; fetchSite?: string; cookie?: boolean } = {},
+) {
   const visit = {
     request: { method, url, headers: {} } as IncomingMessage,
     response: {} as ServerResponse,
@@ -49,7 +52,8 @@ suite('a request under /clusters', () => {
   test('with a cookie is refused when another site led the browser to it', () => {
     for (const fetchSite of ['cross-site', 'same-site', 'Same-Origin', 'none, cross-site', ''])
       assert.throws(() => attemptOf('/clusters/prod/api', { fetchSite }), { code: 'origin_refused' }, fetchSite)
-    for (const fetchSite of ['none', 'same-origin', undefined]) attemptOf('/clusters/prod/api', fetchSite === undefined ? {} : { fetchSite })
+    for (const fetchSite of ['none', 'same-origin', undefined])
+      attemptOf('/clusters/prod/api', fetchSite === undefined ? {} : { fetchSite })
   })
 
   test('with a bearer may come from anywhere: no browser adds one by itself', () => {

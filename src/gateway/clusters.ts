@@ -14,7 +14,7 @@ import { Refusal } from '../errors.ts'
 import { type KubernetesUpstream, kubernetesAct } from '../forward/kubernetes.ts'
 import type { Act } from '../grant.ts'
 import { isTrue, parseRequestInfo, type RequestInfo } from '../kubernetes/request-info.ts'
-import { queryOf, requireMethod, type Visit } from './visit.ts'
+import { ledByAnotherSite, queryOf, requireMethod, type Visit } from './visit.ts'
 
 export interface Cluster {
   readonly name: string
@@ -32,8 +32,6 @@ export interface ClusterAttempt {
 
 const CONNECTING = new Set(['exec', 'attach', 'portforward', 'proxy'])
 const READS = new Set(['get', 'list', 'watch'])
-// Fetch Metadata: the address bar and bookmarks say `none`. Old browsers and plain http off loopback say nothing.
-const OUR_SITE: ReadonlySet<string | undefined> = new Set([undefined, 'none', 'same-origin'])
 // Enough for every name of Kubernetes; a log line is not to be as long as a caller likes.
 const MOST_RECORDED = 256
 // TRACE above all is not among them: it would answer with the request's own headers, our credential included.
@@ -60,7 +58,7 @@ export function clusterAttempt(
   const presented = presentedOf(visit, writes)
   const proxied = info.subresource === 'proxy' || info.verb === 'proxy'
   if (presented.cookie !== undefined) {
-    if (!OUR_SITE.has(presented.fetchSite)) throw new Refusal('origin_refused', { detail: 'another site led the browser here' })
+    if (ledByAnotherSite(presented.fetchSite)) throw new Refusal('origin_refused', { detail: 'another site led the browser here' })
     if (proxied) throw new Refusal('proxy_subresource_refused')
   }
   const stream = proxied || info.verb === 'watch' || (info.subresource === 'log' && isTrue(query.get('follow')))

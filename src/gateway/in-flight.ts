@@ -42,7 +42,9 @@ export function createInFlight(most: MostInFlight): InFlight {
             const key = principalKey(question.caller.principal)
             const count = taken.get(key) ?? 0
             if (count >= most[kind]) {
-              const detail = stream ? `at most ${most.streams} streams of one caller` : `at most ${most.attempts} requests of one caller at once`
+              const detail = stream
+                ? `at most ${most.streams} streams of one caller`
+                : `at most ${most.attempts} requests of one caller at once`
               throw new Refusal('too_many_requests', { retryAfterSeconds: 1, detail })
             }
             taken.set(key, count + 1)

@@ -74,7 +74,8 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
     const begin = () => {
       if (request.socket.destroyed || request.socket.writableEnded) return
       if (options.from?.(request.socket.remoteAddress) === false) refuse(request.socket, new Refusal('peer_refused'))
-      else if (isMisframed(request)) refuse(request.socket, new Refusal('header_ambiguous', { detail: 'it is not HTTP/1.1 as RFC 9112 has it' }))
+      else if (isMisframed(request))
+        refuse(request.socket, new Refusal('header_ambiguous', { detail: 'it is not HTTP/1.1 as RFC 9112 has it' }))
       else void gateway.answer(request, response)
     }
     if (turns.take(request.socket, response, begin)) return

@@ -10,12 +10,12 @@ import { createSignIn, type SignInParts } from './sign-in.ts'
 import type { Visit } from './visit.ts'
 
 /** A callback that everything else is right about; ending the logins named fails. */
-function stage(failing: readonly string[] = []) {
+function stage(failing: readonly string[] = [], returnTo = '/') {
   const ended: string[] = []
   const begun: string[] = []
   const taken: string[] = []
   const audit = memorySink()
-  const headers: Record<string, unknown> = {}
+  const headers = new Map<string, unknown>()
   const parts = {
     origin: 'http://localhost:1',
     providers: { corp: { config: { name: 'corp', signIn: true }, signIn: { complete: async () => ({}) } } },
@@ -23,7 +23,7 @@ function stage(failing: readonly string[] = []) {
     pending: {
       async take(state: string) {
         taken.push(state)
-        return { secrets: {}, returnTo: '/' }
+        return { secrets: {}, returnTo }
       },
     },
     logins: {
@@ -40,14 +40,17 @@ function stage(failing: readonly string[] = []) {
     audit,
     metrics: createMetrics(),
   } as unknown as SignInParts
-  const response = { setHeader: (name: string, value: unknown) => void (headers[name] = value), end: () => undefined }
-  const callback = (cookie: string) => {
+  const response = {
+    setHeader: (name: string, value: unknown) => void headers.set(name, value),
+    end: (text: string) => void headers.set('body', text),
+  }
+  const callback = (cookie: string, fetchSite?: string) => {
     const visit = {
       request: { method: 'GET' } as IncomingMessage,
       response,
       requestId: 'r',
       address: '192.0.2.1',
-      head: { values: new Map([['cookie', cookie]]) },
+      head: { values: new Map([['cookie', cookie], ...(fetchSite === undefined ? [] : [['sec-fetch-site', fetchSite] as const])]) },
       target: readTarget('/callback/corp?state=s&code=c'),
     } as unknown as Visit
     return createSignIn(parts).callback(visit, 'corp')
@@ -67,7 +70,7 @@ suite('the end of a sign-in', () => {
   test('ends the new login when the previous one cannot be ended, and sets no cookie', async () => {
     const { callback, begun, ended, headers } = stage([OLD])
     await assert.rejects(callback('mandate-1=old'), /the store is away/)
-    assert.deepEqual([begun, ended, headers['Set-Cookie']], [['new'], ['new'], undefined])
+    assert.deepEqual([begun, ended, headers.get('Set-Cookie')], [['new'], ['new'], undefined])
   })
 
   test('ends the new login when it cannot be recorded, and keeps the previous one', async () => {
@@ -81,6 +84,23 @@ suite('the end of a sign-in', () => {
     const { callback, ended, headers } = stage()
     await callback('mandate-1=old')
     assert.deepEqual(ended, [OLD])
-    assert.match(String(headers['Set-Cookie']), /^mandate-1=c;/)
+    assert.match(String(headers.get('Set-Cookie')), /^mandate-1=c;/)
+  })
+
+  test('does not by itself lead to a cluster that a link of another site may have chosen', async () => {
+    const asked = '/clusters/prod/version?x="<'
+    const { callback, headers } = stage([], asked)
+    await callback('', 'cross-site')
+    assert.equal(headers.get('Location'), undefined)
+    assert.match(String(headers.get('body')), /href="\/clusters\/prod\/version\?x=[^"<]*"/)
+    for (const [fetchSite, returnTo] of [
+      ['same-origin', asked],
+      ['cross-site', '/whoami'],
+      [undefined, asked],
+    ] as const) {
+      const other = stage([], returnTo)
+      await other.callback('', fetchSite)
+      assert.equal(other.headers.get('Location'), returnTo)
+    }
   })
 })

@@ -20,7 +20,7 @@ import type { Cookies } from './cookies.ts'
 import { page } from './page.ts'
 import type { PendingSignIns } from './pending-sign-ins.ts'
 import { readReturnTo } from './return-to.ts'
-import { queryOf, requireMethod, type Visit } from './visit.ts'
+import { ledByAnotherSite, queryOf, requireMethod, type Visit } from './visit.ts'
 
 export interface SignInParts {
   readonly origin: string
@@ -108,6 +108,9 @@ export function createSignIn(parts: SignInParts): SignInEndpoints {
       throw error
     }
     visit.response.setHeader('Set-Cookie', parts.cookies.setLogin(value))
+    // Whoever wrote the link to /login chose returnTo, and it was the issuer's site that led here: what opens a cluster
+    // is seen and clicked first, and would be refused otherwise.
+    if (returnTo.startsWith('/clusters/') && ledByAnotherSite(visit.head.values.get('sec-fetch-site'))) return goOn(visit, returnTo)
     answerRedirect(visit.response, returnTo, visit.requestId)
   }
 
@@ -130,6 +133,15 @@ export function createSignIn(parts: SignInParts): SignInEndpoints {
       await counted(parts.metrics, provider, () => complete(visit, provider), true)
     },
   }
+}
+
+function goOn({ response, requestId }: Visit, returnTo: string): void {
+  const actions = [{ label: 'Continue', href: returnTo }]
+  const body = [
+    { kind: 'text', text: `You asked for ${returnTo}` },
+    { kind: 'actions', actions },
+  ] as const
+  answerPage(response, 200, page({ title: 'You are signed in', body }), requestId)
 }
 
 /** Where a provider sends the browser back to: one path each. */

@@ -24,6 +24,14 @@ export function queryOf({ target }: Visit, once: readonly string[]): URLSearchPa
   return query
 }
 
+// Fetch Metadata: the address bar and bookmarks say `none`. Old browsers and plain http off loopback say nothing.
+const OUR_SITE: ReadonlySet<string | undefined> = new Set([undefined, 'none', 'same-origin'])
+
+/** True when a browser says by Sec-Fetch-Site that a page of another origin, or a redirect by one, led it here. */
+export function ledByAnotherSite(fetchSite: string | undefined): boolean {
+  return !OUR_SITE.has(fetchSite)
+}
+
 /** True when a browser navigates here and would rather see a page. */
 export function wantsPage({ head, request }: Visit): boolean {
   return request.method === 'GET' && (head.values.get('accept') ?? '').includes('text/html')

@@ -132,7 +132,12 @@ export function createPresent({ records, owed, audit, clock, observe, leaseMs }:
     const outcome = await provider.redeem(refreshToken, principal.subject).catch((): RefreshOutcome => ({ result: 'unknown' }))
     observe(provider.config.name, outcome.result)
     audit.note({ event: 'refresh', provider: provider.config.name, login: loginId, result: outcome.result })
-    const again = await conclude(outcome).finally(wake)
+    let again: boolean
+    try {
+      again = await conclude(outcome)
+    } finally {
+      await wake()
+    }
     if (again) throw new Refusal('issuer_unavailable')
   }
 }

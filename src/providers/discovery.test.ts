@@ -76,7 +76,10 @@ test('an issuer of the network may not name endpoints on this machine', async ()
   })
   const found = (answer: object) => {
     const body = Buffer.from(JSON.stringify(answer))
-    const http: IssuerHttp = { fetch: async () => new Response(body, { headers: { 'content-type': 'application/json' } }), close: async () => undefined }
+    const http: IssuerHttp = {
+      fetch: async () => new Response(body, { headers: { 'content-type': 'application/json' } }),
+      close: async () => undefined,
+    }
     return createDiscovery(providerConfig(issuer), { http, clock: createFakeClock(), log: readableLog() }).metadata()
   }
   assert.equal((await found(at(issuer))).token_endpoint, `${issuer}/token`)

@@ -7,6 +7,7 @@
  * What is stored is sealed, but the password and the order of the log are not: whoever is on the way of a plain connection
  * could write as we do. So redis:// reaches this machine alone, unless the operator says that the way is safe.
  */
+import { Complaint } from '../complaint.ts'
 import { isLoopbackHost } from '../config/values.ts'
 import { Secret } from '../secret.ts'
 
@@ -21,20 +22,20 @@ export interface RedisAddress {
 
 /**
  * Reads `redis[s]://[[username][:password]@]host[:port][/database]` (IANA registration of the redis scheme).
- * Throws an Error for the operator, which never quotes the URL.
+ * Throws a Complaint for the operator, which never quotes the URL.
  */
 export function redisAddress(url: Secret | string, { plaintextOpen = false } = {}): RedisAddress {
   const text = typeof url === 'string' ? url : url.expose()
   const parsed = URL.parse(text)
-  if (!parsed) throw new Error('the Redis URL cannot be read: expected redis://host:port or rediss://host:port')
+  if (!parsed) throw new Complaint('the Redis URL cannot be read: expected redis://host:port or rediss://host:port')
   if (parsed.protocol !== 'redis:' && parsed.protocol !== 'rediss:') {
-    throw new Error('the Redis URL must begin with redis:// or rediss://')
+    throw new Complaint('the Redis URL must begin with redis:// or rediss://')
   }
-  if (parsed.hostname === '') throw new Error('the Redis URL names no host')
-  if (!/^\/?\d*$/.test(parsed.pathname)) throw new Error('the path of the Redis URL must be a database number')
-  if (parsed.search !== '' || parsed.hash !== '') throw new Error('the Redis URL must not have a query or a fragment')
+  if (parsed.hostname === '') throw new Complaint('the Redis URL names no host')
+  if (!/^\/?\d*$/.test(parsed.pathname)) throw new Complaint('the path of the Redis URL must be a database number')
+  if (parsed.search !== '' || parsed.hash !== '') throw new Complaint('the Redis URL must not have a query or a fragment')
   if (parsed.protocol === 'redis:' && !plaintextOpen && !isLoopbackHost(parsed.hostname)) {
-    throw new Error(
+    throw new Complaint(
       'the Redis URL is redis:// to another machine, so its password and every command would be readable and changeable on the way: ' +
         'use rediss://, or set store.redis.plaintextOpen: true if nobody else can reach that network',
     )
@@ -55,6 +56,6 @@ function decoded(part: string): string | undefined {
   try {
     return decodeURIComponent(part)
   } catch {
-    throw new Error('the user or password in the Redis URL is not percent-encoded correctly')
+    throw new Complaint('the user or password in the Redis URL is not percent-encoded correctly')
   }
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { describe, test } from 'node:test'
 import { systemClock } from '../clock.ts'
+import { Complaint } from '../complaint.ts'
 import { createLog } from '../log.ts'
 import { Secret } from '../secret.ts'
 import { CALLS, everyCallRejects } from './calls.conformance.ts'
@@ -47,7 +48,8 @@ test('a Redis URL gives host, port, user, password and database', () => {
 
 test('plain redis:// to another machine is refused, with its mend, unless the operator takes it', async () => {
   for (const url of ['redis://:hunter2@redis.example', 'redis://10.0.0.5:6379', 'redis://127.0.0.1.evil.example', 'redis://[2001:db8::1]'])
-    await assert.rejects(connect(url), (error: Error) => {
+    await assert.rejects(connect(url), (error) => {
+      assert.ok(error instanceof Complaint)
       assert.match(error.message, /rediss:\/\/.*store\.redis\.plaintextOpen/)
       return !error.message.includes('hunter2') && !error.message.includes('example')
     })

@@ -41,7 +41,7 @@ export interface RedisStore extends Store {
 
 /**
  * Resolves once the first attempt to connect has ended, whether it succeeded or not: without Redis, Mandate starts and
- * every method rejects with StoreUnavailable until it is there. Throws an Error for the operator if the URL is unusable.
+ * every method rejects with StoreUnavailable until it is there. Throws a Complaint for the operator if the URL is unusable.
  */
 export async function connectRedis(options: RedisOptions): Promise<RedisStore> {
   const { log, prefix = 'mandate:', commandTimeoutMs = 1000, plaintextOpen } = options

@@ -2,13 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createFakeClock } from '../clock.fake.ts'
 import { systemClock } from '../clock.ts'
-import { createLog } from '../log.ts'
 import { createMemoryStore } from './memory.ts'
 import { withOutage } from './outage.fake.ts'
 import { decodeRevocation, encodeRevocation, type Revocation } from './revocation.ts'
 import { revocationsConformance, silent, somebody, testRing } from './revocations.conformance.ts'
 import { createRevocations } from './revocations.ts'
-import { type LogEntry, type Store, StoreUnavailable } from './store.ts'
+import { type Store, StoreUnavailable } from './store.ts'
 import { twoReplicas } from './two-replicas.fake.ts'
 
 revocationsConformance('memory', async () => {
@@ -105,37 +104,6 @@ describe('a revocation', () => {
     assert.ok(a.check(alice) && b.check(alice))
     await clock.advance(2 * 60_000)
     assert.equal(a.check(alice) || b.check(alice), false)
-  })
-  test('that somebody takes out of the log is written again within a minute, without a word about what others do', async (t) => {
-    const lines: string[] = []
-    const { clock, memory, make, a, logout, alice } = await twoReplicas(t, { log: createLog((line) => lines.push(line)) })
-    const { issuer, subject } = alice
-    await a.revoke(logout)
-    await a.revoke({ kind: 'principal', issuer, subject, notBefore: clock.now() })
-    await clock.advance(61_000)
-    assert.deepEqual(lines, [])
-    // The first entry is gone; head and epoch stay.
-    let taken = true
-    const hide = ({ sequence }: LogEntry) => !(taken && sequence === 1)
-    const robbed: Store = {
-      ...memory,
-      read: async (...args) => {
-        const page = await memory.read(...args)
-        return { ...page, entries: page.entries.filter(hide) }
-      },
-    }
-    const witness = make(robbed)
-    taken = false
-    await witness.start()
-    taken = true
-    await clock.advance(61_000)
-    assert.equal(lines.length, 1)
-    assert.match(lines.join(''), /lost revocations.*"revocations":1/)
-    await clock.advance(120_000)
-    assert.equal(lines.length, 1)
-    const late = make(robbed)
-    await late.start()
-    assert.ok(late.check({ ...alice, subject: 'x', sid: undefined }))
   })
   test('survives the store: known ones are written again into the new log, once', async (t) => {
     const { clock, logout, alice, make } = await twoReplicas(t)

@@ -15,7 +15,11 @@ export function oneAmongMany(name: string, start: StartWorld): void {
       const stage = await setStage(t, start, {
         configure(config) {
           config['limits'] = { perPrincipal: { attempts: 3, streams: 2 } }
-          config.clusters['slow'] = { server: silent.origin, allow: config.clusters['named']?.['allow'], as: config.clusters['named']?.['as'] }
+          config.clusters['slow'] = {
+            server: silent.origin,
+            allow: config.clusters['named']?.['allow'],
+            as: config.clusters['named']?.['as'],
+          }
         },
       })
       const { host, port } = new URL(stage.origin)

@@ -1,8 +1,8 @@
 /** `mandate gateway` as an operator runs it: a process of its own, a configuration file, Redis, TLS. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, rename, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connect } from 'node:tls'
 import { type CertificateAndKey, type CertificateAuthority, createCertificateAuthority } from '../../src/dev/certificate-authority.ts'
@@ -14,7 +14,7 @@ import { ask } from './parts/ask.ts'
 import { type Child, freePorts, temporaryFolder } from './parts/process.ts'
 import { type RealWorld, realParts } from './world.ts'
 
-/** Bounds of DESIGN 7 and of the start, at three times their value. */
+/** Bounds of the command and of its start, at three times their value. */
 const WITHIN_MS = { start: 3_000, revoke: 6_000, blind: 6_000 }
 const PODS = '/clusters/prod/api/v1/namespaces/team-a/pods'
 
@@ -149,6 +149,8 @@ async function revokes(gateway: Gateway): Promise<void> {
   const { code, stdout, stderr } = await runMandate(['revoke', '--config', config, '--issuer', world.issuer.issuer, '--subject', 'alice'])
   assert.equal(code, 0, stderr)
   assert.match(stdout, /^ended: every login and token of alice/)
+  const records = await readFile(join(dirname(config), 'audit.jsonl'), 'utf8')
+  assert.match(records, /"event":"logout".*"subject":"alice".*"cause":"operator"/)
   const began = performance.now()
   await eventually('the login has ended', async () => (await alice.get(`${origin}${PODS}`)).status === 401, WITHIN_MS.revoke)
   assert.equal(await watch.end, 200)

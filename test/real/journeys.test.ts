@@ -7,6 +7,7 @@ import { badDays } from '../journeys/bad-days.journey.ts'
 import { hostileContent } from '../journeys/hostile-content.journey.ts'
 import { hostileRequests } from '../journeys/hostile-requests.journey.ts'
 import { kubernetesAsYourself } from '../journeys/kubernetes-as-yourself.journey.ts'
+import { oneAmongMany } from '../journeys/one-among-many.journey.ts'
 import { promise1 } from '../journeys/promise-1-refresh-once.journey.ts'
 import { promise2 } from '../journeys/promise-2-no-sharing.journey.ts'
 import { promise3 } from '../journeys/promise-3-outage-is-not-absence.journey.ts'
@@ -21,6 +22,7 @@ import { realParts } from './world.ts'
 
 kubernetesAsYourself('on real parts', realParts)
 hostileRequests('on real parts', realParts)
+oneAmongMany('on real parts', realParts)
 signIn('on real parts', realParts)
 badDays('on real parts', realParts)
 promise5('on real parts', realParts)
