@@ -48,7 +48,9 @@ export async function measureWatches(watches: number, withTls: boolean, state: '
         })
         open.push(request)
         request.on('response', (response) => {
-          response.once('data', (part: Buffer) => (response.statusCode === 200 ? resolve() : reject(new Error(`a watch was answered ${response.statusCode}: ${part}`))))
+          response.once('data', (part: Buffer) =>
+            response.statusCode === 200 ? resolve() : reject(new Error(`a watch was answered ${response.statusCode}: ${part}`)),
+          )
           response.on('error', () => undefined)
         })
         request.on('error', reject)

@@ -4,7 +4,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { Browser } from './browser.ts'
@@ -21,11 +21,12 @@ export interface RelyingParty {
 /** Listens on loopback and answers everything with 200 and its own path. */
 export async function startRelyingParty(): Promise<RelyingParty> {
   const logoutTokens: string[] = []
-  const server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const token = new URLSearchParams(await text(request)).get('logout_token')
     if (token !== null) logoutTokens.push(token)
     response.end(`relying party ${request.url}`)
-  })
+  }
+  const server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const origin = `http://localhost:${(server.address() as AddressInfo).port}`
