@@ -14,7 +14,8 @@ import { type Browser, createBrowser } from '../fakes/browser.ts'
 import { AUDIENCE, CLIENT, PREFIX, type StartWorld, type World } from './world.ts'
 
 export interface StageOptions {
-  readonly issuer?: Partial<IssuerOptions>
+  /** Changes the issuer; a function is told where Mandate will be. */
+  readonly issuer?: Partial<IssuerOptions> | ((origin: string) => Partial<IssuerOptions>)
   /** How many replicas; the first is at `origin`. */
   readonly replicas?: number
   /** Changes the configuration before it is checked. */
@@ -53,7 +54,8 @@ export interface Stage {
 export async function setStage(t: TestContext, start: StartWorld, options: StageOptions = {}): Promise<Stage> {
   const port = await freePort(0)
   const origin = `http://localhost:${port}`
-  const world = await start({ origin, ...(options.issuer === undefined ? {} : { issuer: options.issuer }) })
+  const issuer = typeof options.issuer === 'function' ? options.issuer(origin) : options.issuer
+  const world = await start({ origin, ...(issuer === undefined ? {} : { issuer }) })
   const folder = await mkdtemp(join(tmpdir(), 'mandate-stage-'))
   const replicas: RunningGateway[] = []
   const origins: string[] = []

@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { badDays } from '../journeys/bad-days.journey.ts'
+import { clientAuthentication } from '../journeys/client-authentication.journey.ts'
 import { hostileContent } from '../journeys/hostile-content.journey.ts'
 import { hostileRequests } from '../journeys/hostile-requests.journey.ts'
 import { kubernetesAsYourself } from '../journeys/kubernetes-as-yourself.journey.ts'
@@ -30,6 +31,7 @@ promise6('on real parts', realParts)
 promise7('on real parts', realParts)
 hostileContent('on real parts', realParts)
 signOut('on real parts', realParts)
+clientAuthentication('on real parts', realParts)
 promise1('on real parts', realParts)
 promise2('on real parts', realParts)
 promise3('on real parts', realParts)
