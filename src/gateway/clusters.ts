@@ -61,7 +61,8 @@ export function clusterAttempt(
     if (ledByAnotherSite(presented.fetchSite)) throw new Refusal('origin_refused', { detail: 'another site led the browser here' })
     if (proxied) throw new Refusal('proxy_subresource_refused')
   }
-  const stream = proxied || info.verb === 'watch' || (info.subresource === 'log' && isTrue(query.get('follow')))
+  // The answer to HEAD has no body that could go on, and its connection ends with its head.
+  const stream = method !== 'HEAD' && (proxied || info.verb === 'watch' || (info.subresource === 'log' && isTrue(query.get('follow'))))
   const action: Action = { name: info.verb, writes }
   const resource: Resource = { type: 'cluster', id: cluster.name, properties: propertiesOf(info) }
   // Cut, not rebuilt: what was parsed above is what is sent.

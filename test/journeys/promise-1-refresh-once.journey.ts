@@ -74,9 +74,10 @@ export function promise1(name: string, start: StartWorld): void {
       const cookie = cookieOf(await dora(), stage)
       faulty.inject('token', { kind: 'lost-answer' })
       await untilPresented(lab, cookie)
-      let refused = await ask(`${stage.origin}${LAB}`, cookie)
-      for (let at = 0; refused.status === 200; at += 1) refused = await ask(`${stage.origins[at % 2]}${LAB}`, cookie)
       for (const origin of stage.origins) {
+        // A replica that got the credential late keeps it a moment longer than the other.
+        let refused = await ask(`${origin}${LAB}`, cookie)
+        while (refused.status === 200) refused = await ask(`${origin}${LAB}`, cookie)
         for (let at = 0; at < 3; at += 1) {
           assert.deepEqual([refused.status, codeOf(refused), refused.setCookie], [401, 'refresh_outcome_unknown', null])
           refused = await ask(`${origin}${LAB}`, cookie)
