@@ -20,7 +20,7 @@ export type Seen =
   | { readonly stage: 'not-sent'; readonly reason: string }
   /** Something may have been sent; no whole answer came. */
   | { readonly stage: 'no-answer'; readonly reason: string }
-  /** An answer that is not a 200 with a JSON object. `error` is a registered OAuth error, if it named one. */
+  /** An answer that is not a 200 with a JSON object. `error` is a registered OAuth error or UNREGISTERED, if it named one. */
   | { readonly stage: 'refused'; readonly status: number; readonly error: string | undefined }
   /** A 200 with a JSON object; whether its tokens hold is another matter. */
   | { readonly stage: 'answered'; readonly withIdToken: boolean }
@@ -96,6 +96,9 @@ const REGISTERED_ERRORS = [
   'unmet_authentication_requirements',
 ] as const
 
+/** Stands for an error word that no specification registers (Keycloak has several): it is a refusal, but not repeated. */
+export const UNREGISTERED = 'unregistered_error'
+
 /** The registered error that a text names, or undefined. */
 export function registeredError(value: unknown): string | undefined {
   return REGISTERED_ERRORS.find((error) => error === value)
@@ -104,5 +107,7 @@ export function registeredError(value: unknown): string | undefined {
 async function describe(response: Response): Promise<Seen> {
   const answer = parseJson(await response.text())
   if (response.status === 200 && isObject(answer)) return { stage: 'answered', withIdToken: typeof answer['id_token'] === 'string' }
-  return { stage: 'refused', status: response.status, error: isObject(answer) ? registeredError(answer['error']) : undefined }
+  const named = isObject(answer) ? answer['error'] : undefined
+  const error = typeof named === 'string' && named !== '' ? (registeredError(named) ?? UNREGISTERED) : undefined
+  return { stage: 'refused', status: response.status, error }
 }

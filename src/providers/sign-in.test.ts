@@ -127,6 +127,19 @@ test('a code that the issuer refuses, replayed for instance, is refused', async 
   await assertRefused(complete(), 'sign_in_refused')
 })
 
+test("an error word of the issuer's own is a refusal, is not repeated, and is no outage", async (t) => {
+  const { issuer, complete } = await stage(t)
+  issuer.answer('/token', (response: ServerResponse) =>
+    response.writeHead(400, { 'content-type': 'application/json' }).end('{"error":"not_allowed","error_description":"secret-content"}'),
+  )
+  await assert.rejects(complete(), (refusal: Refusal) => {
+    assert.equal(refusal.code, 'sign_in_refused')
+    assert.match(refusal.detail ?? '', /offline_access/)
+    assert.doesNotMatch(refusal.message, /not_allowed|secret-content/)
+    return true
+  })
+})
+
 test('an ID token that does not hold is refused whatever is wrong with it', async (t) => {
   const { complete, tokens, idToken, clock } = await stage(t)
   const now = clock.now() / 1000
