@@ -60,7 +60,7 @@ describe('a file', () => {
 
   test('that was rotated away is opened anew, and the old one keeps its lines', async () => {
     const path = fresh()
-    const target = fileTarget(path)
+    const target = fileTarget(path, 0)
     await target.write(line('a'))
     await rename(path, `${path}.1`)
     await target.write(line('b'))
@@ -73,7 +73,7 @@ describe('a file', () => {
 
   test('that was deleted is made anew', async () => {
     const path = fresh()
-    const target = fileTarget(path)
+    const target = fileTarget(path, 0)
     await target.write(line('a'))
     await rm(path)
     await target.write(line('b'))

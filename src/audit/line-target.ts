@@ -33,15 +33,22 @@ interface Appending {
 
 const LINE_BREAK = 0x0a
 
-/** A file that is appended to, and opened anew when a rotation has moved it away. */
-export function fileTarget(path: string): LineTarget {
+const LOOK_EVERY_MS = 1_000
+
+/** A file that is appended to, and opened anew within a second after a rotation has moved it away. */
+export function fileTarget(path: string, lookEveryMs = LOOK_EVERY_MS): LineTarget {
   let file: (Appending & { readonly handle: FileHandle; readonly inode: number; readonly device: number }) | undefined
   const release = async () => {
     const handle = file?.handle
     file = undefined
     await handle?.close()
   }
+  let lookedAt = Number.NEGATIVE_INFINITY
   const current = async (): Promise<Appending> => {
+    // Every attempt waits for its record: looking for a rotation each time would double what it waits.
+    const now = performance.now()
+    if (file !== undefined && now - lookedAt < lookEveryMs) return file
+    lookedAt = now
     const onDisk = await stat(path).catch(() => undefined)
     if (file !== undefined && onDisk?.ino === file.inode && onDisk.dev === file.device) return file
     await release()
