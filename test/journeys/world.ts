@@ -4,7 +4,7 @@
  */
 import { jwtVerify } from 'jose'
 import { systemClock } from '../../src/clock.ts'
-import type { SharedState } from '../../src/compose.ts'
+import type { SharedState } from '../../src/compose/state.ts'
 import type { Issuer } from '../../src/dev/issuer/issuer.ts'
 import { startIssuer } from '../../src/dev/issuer/issuer.ts'
 import type { IssuerOptions, TestUser } from '../../src/dev/issuer/options.ts'

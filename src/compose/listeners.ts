@@ -1,0 +1,35 @@
+/** Where the gateway listens, and to which host names. */
+import type { Config } from '../config/config.ts'
+import { secretSource } from '../config/references.ts'
+import { isLoopbackHost } from '../config/values.ts'
+import { peerCheck } from '../gateway/address.ts'
+import { type Listener, listen } from '../gateway/server.ts'
+import type { Lifecycle } from '../lifecycle.ts'
+import type { Log } from '../log.ts'
+
+const STREAM_GRACE_MS = 5_000
+
+/** Host names, without ports, that are ours. */
+export function hostnamesOf(config: Config): ReadonlySet<string> {
+  const { hostname } = new URL(config.publicUrl)
+  return new Set([hostname, ...config.listen.names, ...(isLoopbackHost(hostname) ? ['localhost', '127.0.0.1', '[::1]'] : [])])
+}
+
+/** Binds the configured addresses; they close with the lifecycle. */
+export async function composeListeners({ listen: on }: Config, gateway: Parameters<typeof listen>[0], log: Log, lifecycle: Lifecycle) {
+  const start = async (name: string, options: Parameters<typeof listen>[1]): Promise<number> => {
+    const listener: Listener = await listen(gateway, options, log)
+    lifecycle.onStop(name, () => listener.close(STREAM_GRACE_MS))
+    return listener.port
+  }
+  return {
+    http: on.http && (await start('http', { ...on.http, ...(isLoopbackHost(on.http.host) ? {} : { from: peerCheck(on.behind) }) })),
+    https:
+      on.https &&
+      (await start('https', {
+        host: on.https.host,
+        port: on.https.port,
+        tls: { cert: secretSource(on.https.cert), key: secretSource(on.https.key) },
+      })),
+  }
+}
