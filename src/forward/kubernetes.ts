@@ -16,6 +16,7 @@ import { Refusal } from '../errors.ts'
 import type { Act, Acted, Grant } from '../grant.ts'
 import { callerBody } from './caller-body.ts'
 import { SANDBOX, shownOnly } from './cookie-answers.ts'
+import { type EndCause, Ends, whyEnded } from './ends.ts'
 import { inboundHeaders, outboundHeaders } from './header-boundary.ts'
 import type { Forwarded, OnHead, Upstream } from './upstream.ts'
 
@@ -69,55 +70,6 @@ export function kubernetesAct(target: KubernetesUpstream, asked: KubernetesReque
     } finally {
       ends.release()
     }
-  }
-}
-
-/** Why this exchange must end before the upstream ends it. */
-class Ends {
-  readonly #abort = new AbortController()
-  readonly #grant: Grant
-  readonly #response: ServerResponse
-  readonly #stopping: AbortSignal
-  readonly #ended = () => this.#fire('caller-ended')
-  readonly #closed = () => this.#fire('caller-gone')
-  readonly #stopped = () => this.#fire('stopping')
-  #timer: NodeJS.Timeout | undefined
-  cause: 'caller-ended' | 'caller-gone' | 'max-age' | 'stopping' | undefined
-
-  constructor(grant: Grant, response: ServerResponse, stopping: AbortSignal) {
-    this.#grant = grant
-    this.#response = response
-    this.#stopping = stopping
-    if (grant.caller.ended.aborted) this.#ended()
-    grant.caller.ended.addEventListener('abort', this.#ended, { once: true })
-    response.once('close', this.#closed)
-  }
-
-  get signal(): AbortSignal {
-    return this.#abort.signal
-  }
-
-  /** The answer begins, and has an age from now on: nothing an upstream sends outlives it by not being called a stream. */
-  begun(maxAgeMs: number): void {
-    this.#timer = setTimeout(() => this.#fire('max-age'), Math.min(maxAgeMs, 0x7fffffff))
-  }
-
-  /** The answer is one that goes on: it ends at once when this replica stops. Others have the grace of the listener. */
-  live(): void {
-    if (this.#stopping.aborted) this.#stopped()
-    this.#stopping.addEventListener('abort', this.#stopped, { once: true })
-  }
-
-  release(): void {
-    clearTimeout(this.#timer)
-    this.#grant.caller.ended.removeEventListener('abort', this.#ended)
-    this.#response.removeListener('close', this.#closed)
-    this.#stopping.removeEventListener('abort', this.#stopped)
-  }
-
-  #fire(cause: NonNullable<Ends['cause']>): void {
-    this.cause ??= cause
-    this.#abort.abort()
   }
 }
 
@@ -188,19 +140,12 @@ async function send(
   return conclude(response, { ...forwarded, status, auditId, live, piecewise: asked.piecewise, cause: ends.cause })
 }
 
-/** Who ended the caller may have said why: a replica that cannot tell is not the end of a login. */
-function whyEnded({ caller }: Grant): unknown {
-  const why: unknown = caller.ended.reason
-  const said = why instanceof Error && why.name !== 'AbortError'
-  return said ? why : new Refusal(caller.proof.kind === 'login' ? 'login_ended' : 'token_revoked')
-}
-
 interface Conclusion extends Forwarded {
   readonly status: number
   readonly auditId: string | undefined
   readonly live: boolean
   readonly piecewise: boolean
-  readonly cause: Ends['cause']
+  readonly cause: EndCause | undefined
 }
 
 async function conclude(response: ServerResponse, conclusion: Conclusion): Promise<Acted> {

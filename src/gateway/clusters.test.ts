@@ -16,6 +16,7 @@ function attemptOf(
   const visit = {
     request: { method, url, headers: {} } as IncomingMessage,
     response: {} as ServerResponse,
+    upgrade: undefined,
     requestId: 'r',
     address: '192.0.2.1',
     head: { values: new Map() } as never,

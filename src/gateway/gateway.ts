@@ -2,7 +2,7 @@
  * Door 1: HTTP. Framing first, then either the journey or one of the few endpoints outside it.
  *
  * The endpoints outside the journey are the ones that make or end callers, and the two that show who one is:
- * /, /login, /callback/{provider}, /logout, /back-channel-logout/{provider}, /whoami. Everything else is the journey
+ * /, /login, /callback/{provider}, /logout, /back-channel-logout/{provider}, /whoami, and /.mandate/command-line. Everything else is the journey
  * or a 404. Health and metrics are on a port of their own (`operations.ts`).
  */
 import { randomUUID } from 'node:crypto'
@@ -16,13 +16,15 @@ import { type Metrics, methodLabel, statusLabel } from '../metrics.ts'
 import { Secret } from '../secret.ts'
 import { answerRefusal, type Form } from './answers.ts'
 import { type Cluster, clusterAttempt } from './clusters.ts'
+import type { CommandLineEndpoint } from './command-line.ts'
 import type { Cookies } from './cookies.ts'
 import type { InFlight } from './in-flight.ts'
 import { type RequestHead, readHead } from './request-head.ts'
 import { readTarget } from './request-target.ts'
 import type { SignInEndpoints } from './sign-in.ts'
 import type { SignOutEndpoints } from './sign-out.ts'
-import { type Visit, wantsPage } from './visit.ts'
+import { offersUpgrade, readSubprotocols } from './upgrades.ts'
+import { type Upgrade, type Visit, wantsPage } from './visit.ts'
 import type { YouAreEndpoints } from './you-are.ts'
 
 export interface GatewayParts {
@@ -35,6 +37,7 @@ export interface GatewayParts {
   readonly signIn: SignInEndpoints
   readonly signOut: SignOutEndpoints
   readonly youAre: YouAreEndpoints
+  readonly commandLine: CommandLineEndpoint
   /** Host names, without ports, that this gateway answers to. */
   readonly hostnames: ReadonlySet<string>
   readonly addressOf: (peer: string | undefined, forwardedFor: string | undefined) => string
@@ -44,7 +47,7 @@ export interface GatewayParts {
 
 export interface Gateway {
   /** Answers one request. Never rejects. */
-  answer(request: IncomingMessage, response: ServerResponse): Promise<void>
+  answer(request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade): Promise<void>
   /** Counts and records what was refused before there was a request to answer. Never rejects. */
   refuseUnread(peer: string | undefined, refusal: Refusal): Promise<void>
 }
@@ -52,26 +55,33 @@ export interface Gateway {
 /** What authenticators may see of a visit. */
 export function presentedBy(cookies: Cookies): (visit: Visit, writes: boolean) => Presented {
   return ({ head, request }, writes) => {
-    const authorization = head.values.get('authorization')
     return {
       method: request.method ?? 'GET',
       writes,
       cookie: cookies.login(head.values.get('cookie')),
-      authorization: authorization === undefined ? undefined : new Secret(authorization),
+      authorization: authorizationOf(head),
       origin: head.values.get('origin'),
       fetchSite: head.values.get('sec-fetch-site'),
     }
   }
 }
 
+function authorizationOf(head: RequestHead): Secret | undefined {
+  const authorization = head.values.get('authorization')
+  const { bearer } = readSubprotocols(head)
+  if (bearer !== undefined && authorization !== undefined) throw new Refusal('two_credentials')
+  if (bearer !== undefined) return bearer
+  return authorization === undefined ? undefined : new Secret(authorization)
+}
+
 export function createGateway(parts: GatewayParts): Gateway {
   const presentedOf = presentedBy(parts.cookies)
 
-  const enter = (request: IncomingMessage, response: ServerResponse, requestId: string): Visit => {
+  const enter = (request: IncomingMessage, response: ServerResponse, upgrade: Upgrade | undefined, requestId: string): Visit => {
     const head = readHead(request.rawHeaders)
     checkHost(parts, head)
     const target = readTarget(request.url ?? '')
-    return { request, response, requestId, head, target, address: addressOf(request, head) }
+    return { request, response, upgrade, requestId, head, target, address: addressOf(request, head) }
   }
 
   const addressOf = (request: IncomingMessage, head?: RequestHead) =>
@@ -84,6 +94,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     if (second !== undefined) {
       if (first === 'callback') return (visit) => parts.signIn.callback(visit, second)
       if (first === 'back-channel-logout') return (visit) => parts.signOut.backChannel(visit, second)
+      if (first === '.mandate' && second === 'command-line') return parts.commandLine.document
       return undefined
     }
     switch (first) {
@@ -143,17 +154,17 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   return {
-    async answer(request, response) {
+    async answer(request, response, upgrade) {
       const requestId = randomUUID()
       let form: Form = request.url?.startsWith('/clusters/') ? 'status' : 'problem'
       let address = addressOf(request)
       // A write to a socket that is gone is the caller's departure, not a fault.
       response.on('error', () => undefined)
       try {
-        const visit = enter(request, response, requestId)
+        const visit = enter(request, response, upgrade, requestId)
         address = visit.address
-        // A changed protocol would leave the journey; other offers (h2c) may be passed over (RFC 9110 7.8).
-        if (/\b(?:websocket|spdy)\b/i.test(visit.head.values.get('upgrade') ?? '')) throw new Refusal('upgrade_unsupported')
+        // Elsewhere nothing speaks another protocol; other offers (h2c) may be passed over (RFC 9110 7.8).
+        if (upgrade === undefined && offersUpgrade(visit.head.values.get('upgrade'))) throw new Refusal('upgrade_unsupported')
         if (visit.target.segments[0] === 'clusters' && visit.target.segments.length > 1) return await journey(visit)
         if (wantsPage(visit)) form = 'page'
         const endpoint = endpointOf(visit)

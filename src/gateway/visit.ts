@@ -1,12 +1,22 @@
 /** One request that has passed framing: what every endpoint of the gateway gets to see. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { Refusal } from '../errors.ts'
 import type { RequestHead } from './request-head.ts'
 import type { RequestTarget } from './request-target.ts'
 
+/** The connection of a request that asks for another protocol: ours to speak on from its head on. */
+export interface Upgrade {
+  readonly socket: Duplex
+  /** What the caller sent right behind the head, before the protocol was changed. */
+  readonly early: Buffer
+}
+
 export interface Visit {
   readonly request: IncomingMessage
   readonly response: ServerResponse
+  /** Present for a request to change the protocol that the listener has let through. */
+  readonly upgrade: Upgrade | undefined
   /** Names this request in answers, logs and audit. Ours, never the caller's. */
   readonly requestId: string
   /** The caller's address; of a trusted proxy's client where one is configured. */
