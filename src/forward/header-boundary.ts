@@ -46,19 +46,48 @@ const FROM_KUBERNETES = new Set([
   'allow',
 ])
 
+/** A change of protocol that a request asks for. */
+export interface AskedProtocol {
+  /** As the Upgrade header names it. */
+  readonly protocol: string
+  /** Of WebSocket; the caller's bearer is not among them. */
+  readonly subprotocols: readonly string[]
+}
+
+/** What of a request has no place in an upgrade, which has no body. */
+const OF_A_BODY = new Set(['content-type', 'content-length', 'content-encoding'])
+/** The WebSocket handshake (RFC 6455 4.1). Extensions are not passed on: API servers know none. */
+const HANDSHAKE = new Set(['sec-websocket-key', 'sec-websocket-version'])
+
 /**
- * Header lines for the upstream, flat as undici takes them: allowed ones of the caller in their order, then the
- * credential's. Spellings with an underscore are never allowed ones.
+ * Header lines for the upstream, flat as undici takes them: allowed ones of the caller in their order, then those of the
+ * change of protocol, written by us, then the credential's. Spellings with an underscore are never allowed ones.
  */
-export function outboundHeaders(rawHeaders: readonly string[], credential: Credential): string[] {
+export function outboundHeaders(rawHeaders: readonly string[], credential: Credential, asked?: AskedProtocol): string[] {
   const lines: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? ''
     const value = rawHeaders[i + 1] ?? ''
-    if (TO_KUBERNETES.has(name.toLowerCase())) lines.push(name, value)
+    const folded = name.toLowerCase()
+    const allowed =
+      asked === undefined ? TO_KUBERNETES.has(folded) : HANDSHAKE.has(folded) || (TO_KUBERNETES.has(folded) && !OF_A_BODY.has(folded))
+    if (allowed) lines.push(name, value)
+  }
+  if (asked !== undefined) {
+    lines.push('Connection', 'Upgrade', 'Upgrade', asked.protocol)
+    if (asked.subprotocols.length > 0) lines.push('Sec-WebSocket-Protocol', asked.subprotocols.join(', '))
   }
   for (const [name, value] of present(credential)) lines.push(name, value)
   return lines
+}
+
+/** What a 101 says beside its protocol. */
+const FROM_SWITCHED = new Set(['sec-websocket-accept', 'sec-websocket-protocol', 'x-stream-protocol-version', 'audit-id'])
+
+/** Header lines of a 101 for the caller. */
+export function switchedHeaders(lines: readonly HeaderLine[], { protocol }: AskedProtocol): HeaderLine[] {
+  const passed = lines.filter(([name, value]) => FROM_SWITCHED.has(name.toLowerCase()) && FIELD_VALUE.test(value))
+  return [['Connection', 'Upgrade'], ['Upgrade', protocol], ...passed]
 }
 
 /** Where two lines of one name would let us and the caller each believe another, the first alone is passed on. */

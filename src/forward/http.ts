@@ -9,6 +9,8 @@ import type { Writable } from 'node:stream'
 import { type Dispatcher, errors, Pool } from 'undici'
 import type { HeaderLine } from '../credential.ts'
 import { Refusal } from '../errors.ts'
+import { causeOf } from './failure.ts'
+import { askUpgrade } from './http-upgrade.ts'
 import type { Forwarded, OnHead, Upstream, UpstreamHead, UpstreamRequest } from './upstream.ts'
 
 export interface HttpUpstreamOptions {
@@ -36,6 +38,7 @@ export function createHttpUpstream({ origin, ca, connectWithinMs = 5_000, stalle
   })
   return {
     forward: (request, onHead) => new Exchange(request, onHead, stalledAfterMs).run(pool),
+    upgrade: (request) => askUpgrade({ origin, ca, connectWithinMs }, request),
     close: () => pool.destroy(),
   }
 }
@@ -190,23 +193,4 @@ function linesOf(raw: Dispatcher.DispatchController['rawHeaders']): HeaderLine[]
 /** Header bytes are passed on as they are, whatever their encoding: one character for each byte. */
 function textOf(part: unknown): string {
   return Buffer.isBuffer(part) ? part.toString('latin1') : String(part)
-}
-
-/** Why the upstream could not be reached, from a closed list of words: error messages of libraries are not repeated. */
-function causeOf(error: Error): string {
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  switch (code) {
-    case 'ECONNREFUSED':
-      return 'connection refused'
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return 'its name does not resolve'
-    case 'UND_ERR_CONNECT_TIMEOUT':
-      return 'connecting took too long'
-    case 'ECONNRESET':
-    case 'UND_ERR_SOCKET':
-      return 'the connection was closed'
-    default:
-      return /^(ERR_TLS|CERT|DEPTH|SELF_SIGNED|UNABLE_TO)/.test(code) ? 'its certificate is not trusted' : 'the connection failed'
-  }
 }

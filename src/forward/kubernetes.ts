@@ -95,8 +95,7 @@ async function send(
       return undefined
     }
     const headers = inboundHeaders(head.headers, asked.mount)
-    const named = headerOf(headers, 'audit-id') ?? ''
-    auditId = AUDIT_ID.test(named) ? named : undefined
+    auditId = auditIdOf(headers)
     if (grant.caller.proof.kind === 'login' && hasBody(request.method, head) && !shownOnly(headerOf(headers, 'content-type'))) {
       throw new Refusal('content_refused')
     }
@@ -174,7 +173,13 @@ function finished(response: ServerResponse, withinMs: number): Promise<void> {
   })
 }
 
-function headerOf(lines: readonly HeaderLine[], name: string): string | undefined {
+/** The audit id an API server names, if it has the usual form. */
+export function auditIdOf(headers: readonly HeaderLine[]): string | undefined {
+  const named = headerOf(headers, 'audit-id') ?? ''
+  return AUDIT_ID.test(named) ? named : undefined
+}
+
+export function headerOf(lines: readonly HeaderLine[], name: string): string | undefined {
   return lines.find(([key]) => key.toLowerCase() === name)?.[1]
 }
 

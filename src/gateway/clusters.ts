@@ -4,7 +4,7 @@
  * Security: audience, cluster and credential come from the matched route, never from a header. A cookie never opens a
  * `proxy` subresource, where a tenant's page would answer, and opens nothing that another site led the browser to: a
  * link must not choose which cluster gets the caller's token. Exec, attach and port-forward count as writes even by
- * GET, because that is what they are; and whatever its path, only GET and HEAD read.
+ * GET, because that is what they are, and so does every upgrade; and whatever its path, only GET and HEAD read.
  */
 import type { Attempt } from '../access.ts'
 import type { CredentialSource, Target } from '../assume/credential-source.ts'
@@ -12,8 +12,10 @@ import type { Presented } from '../authenticate/authenticator.ts'
 import type { Action, Resource } from '../decision.ts'
 import { Refusal } from '../errors.ts'
 import { type KubernetesUpstream, kubernetesAct } from '../forward/kubernetes.ts'
+import { kubernetesUpgradeAct } from '../forward/kubernetes-upgrade.ts'
 import type { Act } from '../grant.ts'
 import { isTrue, parseRequestInfo, type RequestInfo } from '../kubernetes/request-info.ts'
+import { askedProtocol } from './upgrades.ts'
 import { ledByAnotherSite, queryOf, requireMethod, type Visit } from './visit.ts'
 
 export interface Cluster {
@@ -35,6 +37,7 @@ const READS = new Set(['get', 'list', 'watch'])
 // Enough for every name of Kubernetes; a log line is not to be as long as a caller likes.
 const MOST_RECORDED = 256
 // TRACE above all is not among them: it would answer with the request's own headers, our credential included.
+const UPGRADING = ['GET', 'POST'] as const
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 // What the API server reads of a query before it decides; it takes the first of several, others the last.
 const DECIDING = ['watch', 'follow', 'fieldSelector']
@@ -46,15 +49,15 @@ export function clusterAttempt(
   presentedOf: (visit: Visit, writes: boolean) => Presented,
   bodyLimit: number,
 ): ClusterAttempt {
-  const { target: asked, request, response } = visit
+  const { target: asked, request, response, upgrade } = visit
   const cluster = clusters.get(asked.segments[1] ?? '')
   if (cluster === undefined) throw new Refusal('cluster_unknown')
-  requireMethod(visit, ...METHODS)
+  requireMethod(visit, ...(upgrade === undefined ? METHODS : UPGRADING))
   const method = request.method ?? 'GET'
   const query = queryOf(visit, DECIDING)
   const info = infoOf(method, asked.segments.slice(2), query)
   const reads = (method === 'GET' || method === 'HEAD') && (!info.isResourceRequest || READS.has(info.verb))
-  const writes = !reads || CONNECTING.has(info.subresource)
+  const writes = !reads || upgrade !== undefined || CONNECTING.has(info.subresource)
   const presented = presentedOf(visit, writes)
   const proxied = info.subresource === 'proxy' || info.verb === 'proxy'
   if (presented.cookie !== undefined) {
@@ -62,23 +65,31 @@ export function clusterAttempt(
     if (proxied) throw new Refusal('proxy_subresource_refused')
   }
   // The answer to HEAD has no body that could go on, and its connection ends with its head.
-  const stream = method !== 'HEAD' && (proxied || info.verb === 'watch' || (info.subresource === 'log' && isTrue(query.get('follow'))))
+  const stream =
+    upgrade !== undefined ||
+    (method !== 'HEAD' && (proxied || info.verb === 'watch' || (info.subresource === 'log' && isTrue(query.get('follow')))))
   const action: Action = { name: info.verb, writes }
   const resource: Resource = { type: 'cluster', id: cluster.name, properties: propertiesOf(info) }
   // Cut, not rebuilt: what was parsed above is what is sent.
   const mount = `/clusters/${cluster.name}`
-  const path = asked.raw.slice(mount.length) || '/'
-  const act = kubernetesAct(cluster.upstream, {
+  const rest = asked.raw.slice(mount.length) || '/'
+  const exchange = {
     request,
     response,
-    path: path.startsWith('?') ? `/${path}` : path,
+    path: rest.startsWith('?') ? `/${rest}` : rest,
     mount,
-    stream,
-    piecewise: !proxied,
     writes,
     effect: `${method} ${describe(info)}`,
-    bodyLimit,
-  })
+  }
+  const act =
+    upgrade === undefined
+      ? kubernetesAct(cluster.upstream, { ...exchange, stream, piecewise: !proxied, bodyLimit })
+      : kubernetesUpgradeAct(cluster.upstream, {
+          ...exchange,
+          connection: upgrade.socket,
+          early: upgrade.early,
+          asked: askedProtocol(visit.head),
+        })
   const attempt: Attempt = {
     id: visit.requestId,
     address: visit.address,

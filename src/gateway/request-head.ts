@@ -31,6 +31,9 @@ const ONCE = new Set([
   'expect',
   'referer',
   'upgrade',
+  'sec-websocket-key',
+  'sec-websocket-version',
+  'sec-websocket-protocol',
 ])
 
 /** Folds Node's raw header list. Throws Refusal `header_ambiguous`, `headers_too_many` or `impersonation_refused`. */

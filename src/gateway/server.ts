@@ -5,10 +5,10 @@
  * quoting it. Requests of one connection are answered one after the other, so that nothing hidden behind a request
  * whose framing was refused is ever acted on: the refusal closes the connection first. Header bytes, header count,
  * requests that wait for their turn, and the time to the handshake, for the head, for the body and for fetching a
- * finished answer are bounded. Nothing changes protocol here: there is no listener for `upgrade`, so such a request is
- * one like any other.
+ * finished answer are bounded. A request to change the protocol is handed over with its connection only where the gateway
+ * serves that, and only as the first that is under way there; anywhere else it is a request like any other.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -17,6 +17,7 @@ import { Refusal } from '../errors.ts'
 import { describeError, type Log } from '../log.ts'
 import type { Gateway } from './gateway.ts'
 import { createTurns } from './turns.ts'
+import { mayUpgrade } from './upgrades.ts'
 
 /** How long and how much a connection may make us wait and hold. */
 export interface Bounds {
@@ -39,6 +40,11 @@ const BOUNDS: Bounds = {
 }
 // Node answers a missing Host by itself, yet hands on what is pipelined behind it: we refuse it ourselves.
 const FRAMING = { requireHostHeader: false, insecureHTTPParser: false, joinDuplicateHeaders: true } as const
+// A caller that vanished without a word is noticed after this and ten probes of a second, however quiet its stream is.
+const VANISHED = { keepAlive: true, keepAliveInitialDelay: 30_000 } as const
+const UPGRADES = {
+  shouldUpgradeCallback: ({ url, headers }: IncomingMessage) => mayUpgrade(url, headers.upgrade),
+} as const
 const TLS = { minVersion: 'TLSv1.2', handshakeTimeout: 10_000 } as const
 
 export interface ListenOptions {
@@ -73,16 +79,32 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
     if (request.socket.destroyed) return
     const begin = () => {
       if (request.socket.destroyed || request.socket.writableEnded) return
-      if (options.from?.(request.socket.remoteAddress) === false) refuse(request.socket, new Refusal('peer_refused'))
-      else if (isMisframed(request))
-        refuse(request.socket, new Refusal('header_ambiguous', { detail: 'it is not HTTP/1.1 as RFC 9112 has it' }))
+      const refusal = refusedUnread(request)
+      if (refusal !== undefined) refuse(request.socket, refusal)
       else void gateway.answer(request, response)
     }
     if (turns.take(request.socket, response, begin)) return
     void gateway.refuseUnread(request.socket.remoteAddress, new Refusal('too_many_requests', { detail: 'on one connection' }))
     request.socket.destroy()
   }
-  const bounds = { ...limits, ...FRAMING }
+  const refusedUnread = (request: IncomingMessage): Refusal | undefined => {
+    if (options.from?.(request.socket.remoteAddress) === false) return new Refusal('peer_refused')
+    return isMisframed(request) ? new Refusal('header_ambiguous', { detail: 'it is not HTTP/1.1 as RFC 9112 has it' }) : undefined
+  }
+  const handedOver = new Set<Duplex>()
+  const handOver = (request: IncomingMessage, socket: Duplex, early: Buffer) => {
+    socket.on('error', () => undefined)
+    if (socket.destroyed) return
+    const ahead = turns.busy(socket)
+      ? new Refusal('header_ambiguous', { detail: 'an upgrade came before the answer it follows' })
+      : undefined
+    const refusal = ahead ?? refusedUnread(request)
+    if (refusal !== undefined) return refuse(socket, refusal)
+    handedOver.add(socket)
+    socket.once('close', () => handedOver.delete(socket))
+    void gateway.answer(request, lastAnswer(request, request.socket, fetchTimeout), { socket, early })
+  }
+  const bounds = { ...limits, ...FRAMING, ...VANISHED, ...UPGRADES }
   const server =
     options.tls === undefined ? createServer(bounds, answer) : createTlsServer({ ...bounds, ...TLS, ...readTls(options.tls) }, answer)
   // 0 lifts Node's silent cut at 2,000 headers: we count and refuse, never drop.
@@ -90,6 +112,7 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
   // Whoever waits for `100 Continue` gets it once somebody wants the body, so that a refusal can come before.
   server.on('checkContinue', answer)
   server.on('checkExpectation', answer)
+  server.on('upgrade', handOver)
   server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
     refuse(socket, new Refusal('path_ambiguous', { detail: 'it is not of the origin form' })),
   )
@@ -109,9 +132,24 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
     port: (server.address() as AddressInfo).port,
     close(graceMs) {
       clearInterval(rotation)
-      return closeServer(server, graceMs)
+      // The server has let go of these, yet waits for them.
+      const cut = setTimeout(() => handedOver.forEach((socket) => socket.destroy()), graceMs)
+      return closeServer(server, graceMs).finally(() => clearTimeout(cut))
     },
   }
+}
+
+/** The answer on a connection that was handed over: the last one there, unless the protocol is changed. */
+function lastAnswer(request: IncomingMessage, socket: Socket, fetchWithinMs: number): ServerResponse {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(socket)
+  response.once('finish', () => {
+    response.detachSocket(socket)
+    socket.setTimeout(fetchWithinMs, () => socket.destroy())
+    socket.end()
+  })
+  return response
 }
 
 /** Closes any HTTP server: idle connections at once, busy ones after the grace. */

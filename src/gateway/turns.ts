@@ -21,6 +21,8 @@ export interface Turns {
   take(socket: Duplex, response: ServerResponse, begin: () => void): boolean
   /** True while an answer has begun and is not over: a second head would be read as part of it. */
   answering(socket: Duplex): boolean
+  /** True while a request of the connection is under way. */
+  busy(socket: Duplex): boolean
 }
 
 /** The turns of one listener's connections. */
@@ -52,6 +54,7 @@ export function createTurns(fetchWithinMs: number): Turns {
       else return false
       return true
     },
+    busy: (socket) => lines.get(socket)?.running !== undefined,
     answering: (socket) => lines.get(socket)?.running?.headersSent ?? false,
   }
 }

@@ -7,6 +7,7 @@
  * with an Authorization header it is two credentials, and it never reaches the API server.
  */
 import { Refusal } from '../errors.ts'
+import type { AskedProtocol } from '../forward/header-boundary.ts'
 import { Secret } from '../secret.ts'
 import type { RequestHead } from './request-head.ts'
 
@@ -41,6 +42,13 @@ export function readSubprotocols({ values }: RequestHead): { readonly offered: r
     offered: all.filter((protocol) => protocol !== bearer),
     bearer: bearer === undefined ? undefined : authorizationIn(bearer.slice(BEARER.length)),
   }
+}
+
+/** What an upgrade asks for. Throws Refusal `header_ambiguous` for one with a body, which nobody could tell from the stream. */
+export function askedProtocol(head: RequestHead): AskedProtocol {
+  if (head.values.has('transfer-encoding') || (head.values.get('content-length') ?? '0') !== '0')
+    throw new Refusal('header_ambiguous', { detail: 'an upgrade has no body' })
+  return { protocol: head.values.get('upgrade') ?? '', subprotocols: readSubprotocols(head).offered }
 }
 
 /** The Authorization value it stands for. */

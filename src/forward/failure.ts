@@ -1,0 +1,20 @@
+/** Words for what kept an upstream from being reached. */
+
+/** Why the upstream could not be reached, from a closed list of words: error messages of libraries are not repeated. */
+export function causeOf(error: Error): string {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  switch (code) {
+    case 'ECONNREFUSED':
+      return 'connection refused'
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'its name does not resolve'
+    case 'UND_ERR_CONNECT_TIMEOUT':
+      return 'connecting took too long'
+    case 'ECONNRESET':
+    case 'UND_ERR_SOCKET':
+      return 'the connection was closed'
+    default:
+      return /^(ERR_TLS|CERT|DEPTH|SELF_SIGNED|UNABLE_TO)/.test(code) ? 'its certificate is not trusted' : 'the connection failed'
+  }
+}

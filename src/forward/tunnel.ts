@@ -1,0 +1,74 @@
+/**
+ * Two connections joined: whatever one side sends goes to the other, with back-pressure, until both have ended.
+ *
+ * The bytes are not looked at. So nothing can be said to a client in its own protocol when a tunnel must end early: both
+ * connections are cut, which every client reads as the end of its stream and never as a result.
+ */
+import type { Duplex } from 'node:stream'
+import type { Forwarded } from './upstream.ts'
+
+/** How long the second side may take to end after the first has, or a caller to take anything while bytes wait for it. */
+export interface TunnelBounds {
+  readonly lingerMs: number
+  readonly stalledMs: number
+}
+
+const BOUNDS: TunnelBounds = { lingerMs: 10_000, stalledMs: 600_000 }
+
+/**
+ * Joins them; resolves when both are closed. `bytes` counts what went to the caller. A side that breaks off takes the
+ * other with it; `signal` cuts both at once.
+ */
+export function tunnel(caller: Duplex, upstream: Duplex, signal: AbortSignal, bounds: TunnelBounds = BOUNDS): Promise<Forwarded> {
+  const { promise, resolve } = Promise.withResolvers<Forwarded>()
+  let bytes = 0
+  let end: Forwarded['end'] = 'complete'
+  let open = 2
+  let linger: NodeJS.Timeout | undefined
+  const cut = (why: Forwarded['end']) => {
+    if (end === 'complete') end = why
+    caller.destroy()
+    upstream.destroy()
+  }
+  const aborted = () => cut('aborted')
+
+  const carry = (from: Duplex, to: Duplex, gone: Forwarded['end'], count: (chunk: Buffer) => void) => {
+    let ended = false
+    let stalled: NodeJS.Timeout | undefined
+    from.on('data', (chunk: Buffer) => {
+      count(chunk)
+      if (to.destroyed || to.writableEnded || to.write(chunk)) return
+      from.pause()
+      stalled = setTimeout(() => cut(gone === 'caller-gone' ? 'upstream-broke' : 'caller-gone'), bounds.stalledMs)
+    })
+    to.on('drain', () => {
+      clearTimeout(stalled)
+      from.resume()
+    })
+    from.once('end', () => {
+      ended = true
+      to.end()
+      linger ??= setTimeout(() => cut('complete'), bounds.lingerMs)
+    })
+    const closed = () => {
+      clearTimeout(stalled)
+      if (!ended) cut(gone)
+      open -= 1
+      if (open > 0) return
+      clearTimeout(linger)
+      signal.removeEventListener('abort', aborted)
+      resolve({ bytes, end })
+    }
+    if (from.closed) closed()
+    else from.once('close', closed)
+  }
+
+  signal.addEventListener('abort', aborted, { once: true })
+  for (const side of [caller, upstream]) side.on('error', () => undefined)
+  carry(upstream, caller, 'upstream-broke', (chunk) => {
+    bytes += chunk.length
+  })
+  carry(caller, upstream, 'caller-gone', () => undefined)
+  if (signal.aborted) aborted()
+  return promise
+}
