@@ -47,6 +47,11 @@ export class Ends {
     this.#stopping.addEventListener('abort', this.#stopped, { once: true })
   }
 
+  /** The connection was joined to the upstream's: it closes in the course of things, and the tunnel says how. */
+  joined(): void {
+    this.#caller.removeListener('close', this.#closed)
+  }
+
   release(): void {
     clearTimeout(this.#timer)
     this.#grant.caller.ended.removeEventListener('abort', this.#ended)

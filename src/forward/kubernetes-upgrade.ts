@@ -126,15 +126,11 @@ async function join(
   target.liveStreams(1)
   ends.begun(target.streamMaxAgeMs)
   ends.live()
+  ends.joined()
   try {
     const { bytes, end } = await tunnel(connection, answer.connection, ends.signal)
-    return {
-      result: 'stream-closed',
-      status: 101,
-      bytes,
-      upstreamAuditId,
-      cause: ends.cause ?? (end === 'complete' ? 'upstream-ended' : end),
-    }
+    const cause = end === 'aborted' ? (ends.cause ?? end) : end
+    return { result: 'stream-closed', status: 101, bytes: bytes + answer.early.length, upstreamAuditId, cause }
   } finally {
     target.liveStreams(-1)
   }

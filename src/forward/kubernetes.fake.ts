@@ -1,7 +1,8 @@
 /** An act on a Kubernetes API server between two sockets, with a grant that writes down what it is asked: for tests of the forward path alone. */
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage, type RequestListener, ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { Readable } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { bearerCredential } from '../credential.ts'
@@ -11,6 +12,7 @@ import type { Caller, Proof } from '../principal.ts'
 import { Secret } from '../secret.ts'
 import { createHttpUpstream } from './http.ts'
 import { type KubernetesRequest, kubernetesAct } from './kubernetes.ts'
+import { kubernetesUpgradeAct } from './kubernetes-upgrade.ts'
 
 export const LOGIN: Proof = { kind: 'login', loginId: 'login-of-the-test' }
 export const BEARER: Proof = {
@@ -96,10 +98,10 @@ export async function stageAct(t: TestContext, options: ActStageOptions): Promis
       bodyLimit: 1_000_000_000,
       ...options.asked?.(request),
     }
-    kubernetesAct(
-      target,
-      asked,
-    )(grant()).then(
+    settle(kubernetesAct(target, asked)(grant()), response)
+  }
+  const settle = (acting: Promise<Acted>, response: ServerResponse) => {
+    acting.then(
       (acted) => ends.push(acted),
       (error: unknown) => {
         const refusal = error instanceof Refusal ? error : asRefusal(error)
@@ -111,10 +113,24 @@ export async function stageAct(t: TestContext, options: ActStageOptions): Promis
   }
   const server = createServer(answer)
   server.on('checkContinue', answer)
+  const connections = new Set<Duplex>()
+  server.on('upgrade', (request, connection, early) => {
+    connections.add(connection)
+    connection.on('error', () => undefined)
+    const response = new ServerResponse(request)
+    response.shouldKeepAlive = false
+    response.assignSocket(connection as Socket)
+    response.once('finish', () => connection.end())
+    const asked = { protocol: request.headers.upgrade ?? '', subprotocols: [] }
+    const path = request.url ?? '/'
+    const upgrade = { request, response, connection, early, path, mount: '/clusters/prod', writes: true, effect: 'x', asked }
+    settle(kubernetesUpgradeAct(target, upgrade)(grant()), response)
+  })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(async () => {
     server.closeAllConnections()
+    for (const connection of connections) connection.destroy()
     await Promise.all([new Promise((resolve) => server.close(resolve)), upstream.close()])
   })
   const { port } = server.address() as AddressInfo
