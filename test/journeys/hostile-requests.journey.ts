@@ -211,8 +211,14 @@ export function hostileRequests(name: string, start: StartWorld): void {
         ['/clusters/nowhere/api', [bearer], 'GET', 404, 'cluster_unknown'],
         ['/clusters/constructor/api', [bearer], 'GET', 404, 'cluster_unknown'],
         ['/clusters/', [bearer], 'GET', 404, 'cluster_unknown'],
-        ['/clusters/recorder-named/api', [bearer, 'Connection: Upgrade', 'Upgrade: websocket'], 'GET', 501, 'upgrade_unsupported'],
-        ['/clusters/recorder-named/api', [bearer, 'Connection: Upgrade', 'Upgrade: SPDY/3.1'], 'POST', 501, 'upgrade_unsupported'],
+        [
+          '/clusters/recorder-named/api',
+          [bearer, 'Connection: Upgrade', 'Upgrade: websocket, spdy/3.1'],
+          'GET',
+          501,
+          'upgrade_unsupported',
+        ],
+        ['/clusters/recorder-named/api', [bearer, 'Connection: Upgrade', 'Upgrade: spdy/2'], 'POST', 501, 'upgrade_unsupported'],
         ['/clusters/recorder-named/api/v1/watch', [bearer], 'GET', 400, 'path_ambiguous'],
       ] as const) {
         const answer = await askRaw(stage, target, lines, method)

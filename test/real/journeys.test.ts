@@ -8,6 +8,7 @@ import { clientAuthentication } from '../journeys/client-authentication.journey.
 import { hostileContent } from '../journeys/hostile-content.journey.ts'
 import { hostileRequests } from '../journeys/hostile-requests.journey.ts'
 import { kubernetesAsYourself } from '../journeys/kubernetes-as-yourself.journey.ts'
+import { kubernetesStreams } from '../journeys/kubernetes-streams.journey.ts'
 import { oneAmongMany } from '../journeys/one-among-many.journey.ts'
 import { promise1 } from '../journeys/promise-1-refresh-once.journey.ts'
 import { promise2 } from '../journeys/promise-2-no-sharing.journey.ts'
@@ -19,9 +20,11 @@ import { promise7 } from '../journeys/promise-7-no-record-no-action.journey.ts'
 import { promise9 } from '../journeys/promise-9-issuers-apart.journey.ts'
 import { signIn } from '../journeys/sign-in.journey.ts'
 import { signOut } from '../journeys/sign-out.journey.ts'
+import { worldWithNode } from './https-stage.ts'
 import { realParts } from './world.ts'
 
 kubernetesAsYourself('on real parts', realParts)
+kubernetesStreams('on real parts', worldWithNode().start)
 hostileRequests('on real parts', realParts)
 oneAmongMany('on real parts', realParts)
 signIn('on real parts', realParts)
