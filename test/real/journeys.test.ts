@@ -10,6 +10,7 @@ import { hostileRequests } from '../journeys/hostile-requests.journey.ts'
 import { kubernetesAsYourself } from '../journeys/kubernetes-as-yourself.journey.ts'
 import { kubernetesStreams } from '../journeys/kubernetes-streams.journey.ts'
 import { oneAmongMany } from '../journeys/one-among-many.journey.ts'
+import { onlyTheCaller } from '../journeys/only-the-caller.journey.ts'
 import { promise1 } from '../journeys/promise-1-refresh-once.journey.ts'
 import { promise2 } from '../journeys/promise-2-no-sharing.journey.ts'
 import { promise3 } from '../journeys/promise-3-outage-is-not-absence.journey.ts'
@@ -25,6 +26,7 @@ import { realParts } from './world.ts'
 
 kubernetesAsYourself('on real parts', realParts)
 kubernetesStreams('on real parts', worldWithNode().start)
+onlyTheCaller('on real parts', worldWithNode().start)
 hostileRequests('on real parts', realParts)
 oneAmongMany('on real parts', realParts)
 signIn('on real parts', realParts)
