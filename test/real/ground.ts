@@ -42,6 +42,8 @@ export interface Parts {
   restore(): Promise<void>
   /** The node on which pods run and have logs; there is none before the first call. */
   node(): Promise<Kwok>
+  /** What the pods of that node do with a connection that is forwarded to any of their ports; nothing before the first call. */
+  podsServe(serve: (connection: Socket) => void): void
   stop(): Promise<void>
 }
 
@@ -115,8 +117,16 @@ async function startParts({ url, caPem }: IssuerPlace): Promise<Parts> {
     await apply(ask, seed)
   }
   let node: Promise<Kwok> | undefined
+  let serve = (connection: Socket): void => void connection.destroy()
+  const pods = createServer((connection) => {
+    connection.on('error', () => undefined)
+    serve(connection)
+  })
   const startNode = async () => {
-    const kwok = await startKwok(kubernetes.value)
+    await new Promise<void>((resolve) => pods.listen(0, '127.0.0.1', resolve))
+    const address = pods.address()
+    if (address === null || typeof address === 'string') throw new Error('the pods have no port')
+    const kwok = await startKwok(kubernetes.value, { portForwardTo: address.port })
     // Pods that were there before the node were put nowhere.
     await restore()
     return kwok
@@ -131,9 +141,13 @@ async function startParts({ url, caPem }: IssuerPlace): Promise<Parts> {
       node ??= startNode()
       return node
     },
+    podsServe(how) {
+      serve = how
+    },
     async stop() {
       const kwok = await node?.catch(() => undefined)
       await kwok?.stop()
+      pods.close()
       await Promise.all([kubernetes.value.stop(), redis.value.stop()])
     },
   }

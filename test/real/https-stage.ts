@@ -7,6 +7,7 @@ import { type CertificateAndKey, type CertificateAuthority, createCertificateAut
 import { freePort } from '../../src/dev/free-port.ts'
 import { type ConfigDraft, type Stage, setStage } from '../journeys/stage.ts'
 import type { StartWorld } from '../journeys/world.ts'
+import type { Parts } from './ground.ts'
 import type { Kwok } from './parts/kwok.ts'
 import { realParts } from './world.ts'
 
@@ -45,14 +46,20 @@ export async function setHttpsStage(
   return { stage, origin, authority, leaf, folder }
 }
 
-/** A world whose pods run on a node, so that logs are real streams. `kwok()` is that node once the world has started. */
-export function worldWithNode(): { readonly start: StartWorld; readonly kwok: () => Kwok } {
+/** A world whose pods run on a node, so that streams are real. `kwok()` is that node and `parts()` all of it, once the world has started. */
+export function worldWithNode(): { readonly start: StartWorld; readonly kwok: () => Kwok; readonly parts: () => Parts } {
   let node: Kwok | undefined
+  let parts: Parts | undefined
   return {
     async start(options) {
       const world = await realParts(options)
+      parts = world.parts
       node = await world.parts.node()
       return world
+    },
+    parts() {
+      if (parts === undefined) throw new Error('the world has not started')
+      return parts
     },
     kwok() {
       if (node === undefined) throw new Error('the world has not started')

@@ -20,7 +20,13 @@ export interface Tool {
 }
 
 /** kubectl as alice before one cluster of the gateway: its https, its CA, and a bearer in a file. */
-async function createTool(folder: string, server: string, ca: string, token: string): Promise<Tool> {
+async function createTool(
+  folder: string,
+  server: string,
+  ca: string,
+  token: string,
+  more: Readonly<Record<string, string>>,
+): Promise<Tool> {
   const at = (name: string) => join(folder, name)
   await Promise.all([writeFile(at('token'), token, { mode: 0o600 }), writeFile(at('ca.pem'), ca)])
   const kubeconfig = at('kubeconfig')
@@ -33,7 +39,7 @@ async function createTool(folder: string, server: string, ca: string, token: str
     'current-context': 'x',
   }
   await writeFile(kubeconfig, JSON.stringify(config), { mode: 0o600 })
-  const run: Tool['run'] = (args, input) => kubectl(args, { kubeconfig, ...(input === undefined ? {} : { input }) })
+  const run: Tool['run'] = (args, input) => kubectl(args, { kubeconfig, env: more, ...(input === undefined ? {} : { input }) })
   return {
     run,
     async ok(args, input) {
@@ -42,7 +48,7 @@ async function createTool(folder: string, server: string, ca: string, token: str
       return stdout
     },
     async follow(args, first) {
-      const env = { HOME: folder, KUBECONFIG: kubeconfig }
+      const env = { ...more, HOME: folder, KUBECONFIG: kubeconfig }
       return startChild({ name: 'kubectl', program: await locate('kubectl'), args, env, ready: async (logs) => logs.includes(first) })
     },
   }
@@ -50,7 +56,7 @@ async function createTool(folder: string, server: string, ca: string, token: str
 
 /** A stage for kubectl, on a world with a node. */
 export async function setKubectlStage(t: TestContext, configure: (config: ConfigDraft) => void = () => {}) {
-  const { start, kwok } = worldWithNode()
+  const { start, kwok, parts } = worldWithNode()
   const { stage, origin, authority, folder } = await setHttpsStage(t, start, (config) => {
     const { clusters } = config
     // A bearer is passed on only when it names both Mandate and the cluster, and only with this key.
@@ -59,11 +65,11 @@ export async function setKubectlStage(t: TestContext, configure: (config: Config
   })
   const claims = { aud: [AUDIENCE, CLIENT], groups: ['team-a', 'on-call', 'Ops, Night'] }
   const token = stage.world.issuer.mintAccessToken('alice', { claims })
-  const tool = async (cluster: string) => {
+  const tool = async (cluster: string, env: Readonly<Record<string, string>> = {}) => {
     const own = await mkdtemp(join(folder, `${cluster}-`))
-    return createTool(own, `${origin}/clusters/${cluster}`, authority.certificatePem, token)
+    return createTool(own, `${origin}/clusters/${cluster}`, authority.certificatePem, token, env)
   }
-  return { stage, kwok: kwok(), tool }
+  return { stage, kwok: kwok(), podsServe: parts().podsServe, tool }
 }
 
 export type KubectlStage = Awaited<ReturnType<typeof setKubectlStage>>
