@@ -21,7 +21,7 @@ describe('label values are bounded', () => {
     assert.deepEqual([0, -1, 99, 600, 1_000_000, Number.NaN, Infinity].map(statusLabel), Array(7).fill('aborted'))
   })
   test('every label of the catalogue is a configured name or a word of a closed list', () => {
-    const allowed = new Set(['provider', 'issuer', 'route', 'source', 'reason', 'result', 'cached', 'method', 'status'])
+    const allowed = new Set(['provider', 'issuer', 'route', 'source', 'reason', 'result', 'cached', 'method', 'status', 'cluster'])
     for (const [name, { labels }] of Object.entries(METRICS)) for (const label of labels) assert.ok(allowed.has(label), `${name} ${label}`)
   })
   test('a label that is not in the catalogue is refused', () => {

@@ -58,6 +58,11 @@ export const METRICS = {
     help: 'Time since the signing keys of a provider were fetched successfully.',
     labels: ['issuer'],
   },
+  mandate_broker_excess: {
+    type: 'gauge',
+    help: 'How many of the rights looked for the account that impersonates has beyond impersonating, by cluster. As last seen, absent before.',
+    labels: ['cluster'],
+  },
   mandate_store_up: { type: 'gauge', help: '1 while the revocation log of the shared store is read within its bound, else 0.', labels: [] },
   mandate_audit_up: { type: 'gauge', help: '1 while the audit log can be written, else 0.', labels: [] },
 } as const satisfies Record<string, Entry>

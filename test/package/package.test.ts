@@ -1,7 +1,7 @@
 /** What ships: the packed tarball, installed in an empty folder, runs on its own. */
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
@@ -90,7 +90,66 @@ suite('the packed tarball', () => {
     )
     assert.equal(stdout.trim(), 'config_faulty')
   })
+
+  test('is usable as Kubernetes clients: the example backend compiles and refuses', async () => {
+    const example = await readFile(join(TREE, 'examples/kubernetes-client/server.ts'), 'utf8')
+    const outside = example.replace('../../src/kubernetes/index.ts', 'mandate/kubernetes')
+    assert.ok(outside.includes("from 'mandate/kubernetes'"))
+    await writeFile(join(folder, 'backend.ts'), outside)
+    const tsc = join(TREE, 'node_modules/typescript/bin/tsc')
+    const types = join(TREE, 'node_modules/@types')
+    const flags = [
+      '--noEmit',
+      '--strict',
+      '--module',
+      'nodenext',
+      '--target',
+      'esnext',
+      '--skipLibCheck',
+      '--types',
+      'node',
+      '--typeRoots',
+      types,
+    ]
+    await run(process.execPath, [tsc, ...flags, 'backend.ts'], { cwd: folder })
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', ASK_BACKEND], { cwd: folder })
+    assert.deepEqual(JSON.parse(stdout), {
+      refused: [401, { reason: 'not_signed_in', mend: 'Sign in at /login, or send a bearer token.' }],
+      unreachable: [502, 'upstream_unavailable'],
+      exported: [
+        'ApiStatus',
+        'NOT_FOR_OTHERS',
+        'OWN_TASKS',
+        'Refusal',
+        'Secret',
+        'bearerCredential',
+        'createApiServer',
+        'createOwnWork',
+      ].concat(['impersonationCredential', 'serviceAccountClient', 'userClient', 'userClientFromAuthorization']),
+    })
+  })
 })
+
+/** Starts the example backend before an API server that is not there, and asks it without and with a token. */
+const ASK_BACKEND = `
+import { once } from 'node:events'
+import * as kubernetes from 'mandate/kubernetes'
+import { createBackend } from './backend.ts'
+const apiServer = kubernetes.createApiServer({ origin: 'http://127.0.0.1:1' })
+const audit = { record: async () => {} }
+const account = kubernetes.serviceAccountClient(apiServer, { token: { read: () => new kubernetes.Secret('t') }, audit, resource: 'cluster/here' })
+const backend = createBackend(apiServer, account).listen(0, '127.0.0.1')
+await once(backend, 'listening')
+const ask = (headers) => fetch('http://127.0.0.1:' + backend.address().port + '/namespaces/a/configmaps', { headers })
+const refused = await ask({})
+const unreachable = await ask({ authorization: 'Bearer abc' })
+console.log(JSON.stringify({
+  refused: [refused.status, await refused.json()],
+  unreachable: [unreachable.status, (await unreachable.json()).reason],
+  exported: Object.keys(kubernetes),
+}))
+process.exit()
+`
 
 const CONFIG = (http: number, operations: number) => `
 publicUrl: http://localhost:${http || 8080}

@@ -1,0 +1,73 @@
+/** Mandate's own work as it is put together: on a small API server, with the roles that the example gives. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { type TestContext, test } from 'node:test'
+import { parseAllDocuments } from 'yaml'
+import { memorySink } from '../audit/audit-sink.fake.ts'
+import { createFakeClock } from '../clock.fake.ts'
+import { parseConfig } from '../config/config.ts'
+import type { KubernetesObject } from '../dev/kubernetes/object.ts'
+import { startKubernetes } from '../dev/kubernetes/server.ts'
+import { Lifecycle } from '../lifecycle.ts'
+import { createLog } from '../log.ts'
+import { createMetrics } from '../metrics.ts'
+import { composeOwnWork } from './own-work.ts'
+
+const RBAC = readFileSync(new URL('../../examples/impersonation-rbac.yaml', import.meta.url), 'utf8')
+const TOKEN = 'MANDATE_TEST_BROKER_TOKEN'
+
+/** One gateway's own work, and its gauge once a whole look has been recorded. */
+async function gaugeFor(t: TestContext, groups: readonly string[], as: string) {
+  const account = { username: 'system:serviceaccount:mandate:gateway', groups: ['system:serviceaccounts', ...groups] }
+  const cluster = await startKubernetes({
+    authenticate: async () => undefined,
+    serviceAccounts: new Map([['YnJva2Vy', account]]),
+    seed: parseAllDocuments(RBAC).map((document) => document.toJS() as KubernetesObject),
+  })
+  process.env[TOKEN] = 'YnJva2Vy'
+  const config = parseConfig(`
+publicUrl: http://localhost:8080
+listen: { http: { port: 0 } }
+store: { memory: singleReplica }
+providers:
+  corp: { kind: oidc, issuer: "https://issuer.invalid", clientId: mandate, clientAuth: { method: none }, audience: mandate }
+clusters:
+  here: { server: "${cluster.url}", allow: {}, as: ${as} }
+`)
+  const [audit, clock, metrics, lifecycle, lines] = [memorySink(), createFakeClock(), createMetrics(), new Lifecycle(), [] as string[]]
+  const seen = Promise.withResolvers<void>()
+  const set: typeof metrics.set = (...gauge) => {
+    metrics.set(...gauge)
+    seen.resolve()
+  }
+  composeOwnWork(config, { audit, clock, log: createLog((line) => void lines.push(line)), metrics: { ...metrics, set }, lifecycle })
+  t.after(() => cluster.close())
+  return { audit, clock, lifecycle, lines, seen: seen.promise, exposition: async () => (await metrics.expose()).body }
+}
+
+const IMPERSONATE = `{ kind: impersonate, token: { env: ${TOKEN} } }`
+
+test('warns of an account that may do everything, and ends with the gateway', async (t) => {
+  const { audit, clock, lifecycle, lines, seen, exposition } = await gaugeFor(t, ['system:masters'], IMPERSONATE)
+  await clock.advance(60_000)
+  await seen
+  assert.match(await exposition(), /^mandate_broker_excess\{cluster="here"\} 8$/m)
+  assert.equal(audit.recorded.length, 8)
+  await lifecycle.stop()
+  assert.equal(clock.pending, 0)
+  assert.match(lines.join(''), /"level":"warn".*"cluster":"here".*do everything/)
+})
+
+test('finds nothing to say of the account in the example', async (t) => {
+  const { clock, lifecycle, lines, seen, exposition } = await gaugeFor(t, [], IMPERSONATE)
+  await clock.advance(60_000)
+  await seen
+  assert.match(await exposition(), /^mandate_broker_excess\{cluster="here"\} 0$/m)
+  await lifecycle.stop()
+  assert.deepEqual(lines, [])
+})
+
+test('has nothing to do where nobody is impersonated', async (t) => {
+  const { clock } = await gaugeFor(t, [], '{ kind: forward-token }')
+  assert.equal(clock.pending, 0)
+})

@@ -1,0 +1,66 @@
+/** Objects as they travel: what every kind has, and the rest unread. */
+import { Refusal } from '../errors.ts'
+
+export interface Metadata {
+  readonly name?: string
+  readonly generateName?: string
+  readonly namespace?: string
+  readonly uid?: string
+  readonly resourceVersion?: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly annotations?: Readonly<Record<string, string>>
+  readonly [field: string]: unknown
+}
+
+export interface KubernetesObject {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly metadata: Metadata
+  readonly [field: string]: unknown
+}
+
+/** Changes to one object: RFC 7386 as an object, RFC 6902 as an array. */
+export type Patch = Readonly<Record<string, unknown>> | readonly object[]
+
+type Body = Readonly<Record<string, unknown>>
+
+/** One page of a list. */
+export interface Page {
+  readonly items: readonly KubernetesObject[]
+  readonly resourceVersion: string
+  /** What asks for the next page; absent on the last. */
+  readonly continue?: string
+}
+
+/** An answer as an object. Throws a Refusal (`upstream_broke`) when it is none. */
+export function objectIn(body: Body): KubernetesObject {
+  const { apiVersion, kind, metadata } = body
+  if (typeof apiVersion !== 'string' || typeof kind !== 'string' || !isRecord(metadata)) throw broke('its answer is not an object')
+  return { ...body, apiVersion, kind, metadata }
+}
+
+/** An answer as a list. Items get the kind and version that a list states once for all. */
+export function pageIn(body: Body): Page {
+  const { apiVersion, kind, metadata, items } = body
+  // An empty list of some kinds has `items: null`.
+  const listed: unknown = items ?? []
+  if (!Array.isArray(listed) || !isRecord(metadata)) throw broke('its answer is not a list')
+  const each = { apiVersion, kind: typeof kind === 'string' ? kind.replace(/List$/, '') : undefined }
+  const next = metadata['continue']
+  return {
+    items: listed.map((item: unknown) => {
+      if (!isRecord(item)) throw broke('its list holds something that is not an object')
+      return objectIn({ ...each, ...item })
+    }),
+    resourceVersion: typeof metadata['resourceVersion'] === 'string' ? metadata['resourceVersion'] : '',
+    ...(typeof next === 'string' && next !== '' ? { continue: next } : {}),
+  }
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function broke(detail: string): Refusal {
+  return new Refusal('upstream_broke', { detail })
+}

@@ -1,0 +1,139 @@
+/**
+ * The proof that a user may do one thing: a SelfSubjectAccessReview, made as that user, that said "allowed".
+ *
+ * Security: this file makes proofs and is the only one that can. A proof is good for one write of exactly the reviewed
+ * action, at the API server that was asked, for ten seconds and not beyond the user's credential. It is used up before
+ * the write is sent, whatever becomes of it. What is reviewed is the request as the API server itself would read it:
+ * a create has no name there, so a right that is bound to a name by `resourceNames` allows no create here either.
+ * Whoever cannot be asked has allowed nothing: that is `review_unavailable` (503).
+ */
+import { Refusal } from '../errors.ts'
+import { ApiServer, type Asker } from './api-server.ts'
+import { answeredToUser } from './api-status.ts'
+import { parseRequestInfo } from './request-info.ts'
+import { collectionPath, namedPath } from './resource-path.ts'
+
+/** What a user wants done, in Kubernetes' words; what is left out is ''. */
+export interface Action {
+  readonly verb: string
+  /** '' for the core group. */
+  readonly group: string
+  readonly resource: string
+  readonly subresource?: string
+  /** '' for what is in no namespace, or for all namespaces. */
+  readonly namespace?: string
+  /** '' for a list, and for a create whose name the API server makes. */
+  readonly name?: string
+}
+
+export type Review =
+  | { readonly allowed: true; readonly proof: ReviewedAction }
+  /** `reason` is the API server's own sentence and may be empty. */
+  | { readonly allowed: false; readonly reason: string }
+
+/** What a proof stood for, once it is used up. */
+export interface Spent {
+  readonly action: Required<Action>
+  /** Names the credential the review was made with, for the audit log. */
+  readonly asker: string
+}
+
+const PROOF_LIVES_MS = 10_000
+const ISSUE = Symbol('issue')
+
+interface Issued extends Spent {
+  readonly server: ApiServer
+  readonly until: number
+  readonly credentialUntil: number
+}
+
+/** Told apart by its private field: nothing that looks alike is one, and only this file has the key to make one. */
+class ReviewedAction {
+  readonly action: Required<Action>
+  readonly #issued: Issued
+  #used = false
+
+  constructor(key: typeof ISSUE, issued: Issued) {
+    if (key !== ISSUE) throw new TypeError('a proof comes from a review')
+    this.action = issued.action
+    this.#issued = issued
+    Object.freeze(this)
+  }
+
+  /** What it stands for, once. The second asking finds it used, however the first ended. */
+  static spend(proof: unknown, server: ApiServer, verb: string): Spent {
+    if (typeof proof !== 'object' || proof === null || !(#issued in proof)) throw refused('it is not a proof')
+    if (proof.#used) throw refused('it was used before')
+    proof.#used = true
+    const { action, asker, until, credentialUntil, server: asked } = proof.#issued
+    if (asked !== server) throw refused('another API server was asked')
+    if (ApiServer.monotonic(server) > until) throw refused('it is too old')
+    if (ApiServer.now(server) >= credentialUntil) throw refused('the credential it was made with has ended')
+    if (action.verb !== verb) throw refused(`it is not for the verb ${verb}`)
+    return { action, asker }
+  }
+}
+
+export type { ReviewedAction }
+
+/** Uses a proof up. Throws a Refusal (`proof_refused`) for one that does not hold here and now. */
+export const spend: (proof: unknown, server: ApiServer, verb: string) => Spent = ReviewedAction.spend
+
+/** Asks as the user. Throws a Refusal: 401 or 403 when the user is not taken, `review_unavailable` when nobody can tell. */
+export async function review(server: ApiServer, as: Asker, wanted: Action): Promise<Review> {
+  const { verb, group, resource, subresource = '', namespace = '', name = '' } = wanted
+  const action = Object.freeze({ verb, group, resource, subresource, namespace, name })
+  const resourceAttributes = attributesOf(action)
+  // From before the question: the answer may be older than its arrival.
+  const until = ApiServer.monotonic(server) + PROOF_LIVES_MS
+  const status = await statusOf(server, as, { kind: 'SelfSubjectAccessReview', spec: { resourceAttributes } })
+  const { allowed, denied, reason, evaluationError } = status
+  if (allowed === true && denied !== true) {
+    const issued = { action, asker: askerOf(as), server, until, credentialUntil: as.expiresAt }
+    return { allowed: true, proof: new ReviewedAction(ISSUE, issued) }
+  }
+  if (typeof allowed !== 'boolean' || (typeof evaluationError === 'string' && evaluationError !== ''))
+    throw new Refusal('review_unavailable')
+  return { allowed: false, reason: typeof reason === 'string' ? reason.slice(0, 500) : '' }
+}
+
+async function statusOf(server: ApiServer, as: Asker, { kind, spec }: { kind: string; spec: object }): Promise<Record<string, unknown>> {
+  const path = `/apis/authorization.k8s.io/v1/${kind.toLowerCase()}s`
+  try {
+    const answer = await ApiServer.ask(server, as, { method: 'POST', path, body: { apiVersion: 'authorization.k8s.io/v1', kind, spec } })
+    const { status } = answeredToUser(answer)
+    return typeof status === 'object' && status !== null ? (status as Record<string, unknown>) : {}
+  } catch (error) {
+    if (error instanceof Refusal && (error.status === 401 || error.status === 403)) throw error
+    const again = error instanceof Refusal ? error.retryAfterSeconds : undefined
+    throw new Refusal('review_unavailable', again === undefined ? {} : { retryAfterSeconds: again })
+  }
+}
+
+/** The attributes that the API server would decide on for this very request. */
+function attributesOf(action: Required<Action>): Required<Action> {
+  const { verb, resource, subresource, name } = action
+  const method = { create: 'POST', get: 'GET', list: 'GET', watch: 'GET', update: 'PUT', patch: 'PATCH', delete: 'DELETE' }[verb]
+  // Verbs that no request has by itself (use, bind, deletecollection, ...) can be asked about; no write takes their proof.
+  if (method === undefined) return action
+  const where = { ...action, version: 'v1', ...(resource === 'namespaces' && action.group === '' ? { namespace: '' } : {}) }
+  const wholeKind = verb === 'list' || verb === 'watch' || (verb === 'create' && subresource === '')
+  if (wholeKind && verb !== 'create' && name !== '') throw new Refusal('path_ambiguous', { detail: 'a list has no name' })
+  if (wholeKind && name !== '') namedPath(where)
+  const path = wholeKind ? collectionPath(where) : namedPath(where)
+  const info = parseRequestInfo(method, decodeURIComponent(path), new URLSearchParams(verb === 'watch' ? 'watch=true' : ''))
+  // Such as a resource "watch", which is a verb in a path: what is asked must be what was meant.
+  if (info.verb !== verb || info.apiGroup !== action.group || info.resource !== resource || info.subresource !== subresource) {
+    throw new Refusal('path_ambiguous', { detail: 'the API server would read another action' })
+  }
+  const { apiGroup: group, namespace } = info
+  return { verb: info.verb, group, resource: info.resource, subresource: info.subresource, namespace, name: info.name }
+}
+
+function askerOf(as: Asker): string {
+  return as.kind === 'bearer' ? `bearer:${as.token.digest().slice(0, 16)}` : `user:${as.user}`
+}
+
+function refused(detail: string): Refusal {
+  return new Refusal('proof_refused', { detail })
+}
