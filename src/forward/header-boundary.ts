@@ -56,8 +56,11 @@ export interface AskedProtocol {
 
 /** What of a request has no place in an upgrade, which has no body. */
 const OF_A_BODY = new Set(['content-type', 'content-length', 'content-encoding'])
-/** The WebSocket handshake (RFC 6455 4.1). Extensions are not passed on: API servers know none. */
-const HANDSHAKE = new Set(['sec-websocket-key', 'sec-websocket-version'])
+/**
+ * The WebSocket handshake (RFC 6455 4.1). Extensions are not passed on: API servers know none. An API server opens no watch
+ * to a client without an Origin, and asks for no particular one.
+ */
+const HANDSHAKE = new Set(['sec-websocket-key', 'sec-websocket-version', 'origin'])
 
 /**
  * Header lines for the upstream, flat as undici takes them: allowed ones of the caller in their order, then those of the

@@ -69,7 +69,7 @@ export async function setKubectlStage(t: TestContext, configure: (config: Config
     const own = await mkdtemp(join(folder, `${cluster}-`))
     return createTool(own, `${origin}/clusters/${cluster}`, authority.certificatePem, token, env)
   }
-  return { stage, kwok: kwok(), podsServe: parts().podsServe, tool }
+  return { stage, origin, ca: authority.certificatePem, token, kwok: kwok(), podsServe: parts().podsServe, tool }
 }
 
 export type KubectlStage = Awaited<ReturnType<typeof setKubectlStage>>

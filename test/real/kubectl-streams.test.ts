@@ -1,13 +1,14 @@
 /** exec, attach, cp and port-forward by real kubectl through Mandate, over WebSocket as kubectl does it now and over SPDY as it did. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
+import { WebSocket } from 'ws'
 import { eventually } from './eventually.ts'
 import { type KubectlStage, setKubectlStage, type Tool } from './kubectl-stage.ts'
 
@@ -108,6 +109,30 @@ async function forwardsMuch(alice: Tool, { podsServe }: KubectlStage): Promise<v
     await stop()
   }
 }
+
+/** What a WebSocket brings until it has brought `word`. */
+async function heard(url: string, protocol: string, { token, ca }: KubectlStage, word: string): Promise<string> {
+  const socket = new WebSocket(url, [protocol], { ca, headers: { authorization: `Bearer ${token}`, origin: 'https://any.example' } })
+  let all = ''
+  try {
+    for await (const [part] of on(socket, 'message')) {
+      all += String(part)
+      if (all.includes(word)) return all
+    }
+    return all
+  } finally {
+    socket.terminate()
+  }
+}
+
+test('followed logs and a watch over WebSocket, as browsers have them', { timeout: 120_000 }, async (t) => {
+  const all = await setKubectlStage(t)
+  await (await all.tool('named')).ok(['wait', '--for=condition=Ready', 'pod/web', '--timeout=20s'])
+  await all.kwok.writeLog('said to a browser')
+  const pods = `${all.origin.replace('https:', 'wss:')}/clusters/named/api/v1/namespaces/team-a/pods`
+  assert.match(await heard(`${pods}/web/log?follow=true`, 'binary.k8s.io', all, 'said to a browser'), /said to a browser/)
+  assert.match(await heard(`${pods}?watch=true`, 'base64.binary.k8s.io', all, 'ADDED'), /"ADDED"/)
+})
 
 test('kubectl streams', { timeout: 300_000 }, async (t) => {
   const all = await setKubectlStage(t)
