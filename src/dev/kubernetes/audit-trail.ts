@@ -11,8 +11,8 @@ export type ObjectReference = {
 }
 
 /**
- * One audit.k8s.io/v1 Event at level Metadata. A watch or a followed log has two: ResponseStarted and
- * ResponseComplete; every other request has the latter only.
+ * One audit.k8s.io/v1 Event at level Metadata. A watch, a followed log, and exec, attach and port-forward
+ * have two: ResponseStarted and ResponseComplete; every other request has the latter only.
  */
 export type AuditEntry = {
   auditID: string

@@ -38,7 +38,15 @@ function typesOf(group: string): ResourceType[] {
   return resourceTypes.filter((type) => type.group === group)
 }
 
+/** Kinds of the options of connections, which are not the kind of the resource. */
+const optionKinds: Readonly<Record<string, string>> = {
+  attach: 'PodAttachOptions',
+  exec: 'PodExecOptions',
+  portforward: 'PodPortForwardOptions',
+}
+
 function subresourceVerbs(subresource: string): string[] {
+  if (optionKinds[subresource] !== undefined) return ['create', 'get']
   if (subresource === 'log') return ['get']
   return subresource === 'finalize' ? ['update'] : ['get', 'patch', 'update']
 }
@@ -59,7 +67,7 @@ function resourceList(group: string): JsonObject {
       name: `${type.resource}/${subresource}`,
       singularName: '',
       namespaced: type.namespaced,
-      kind: type.kind,
+      kind: optionKinds[subresource] ?? type.kind,
       verbs: subresourceVerbs(subresource),
     }))
     return [main, ...below]
@@ -88,7 +96,7 @@ function aggregatedResource(type: ResourceType): JsonObject {
   if (type.subresources.length > 0) {
     resource.subresources = type.subresources.map((subresource) => ({
       subresource,
-      responseKind,
+      responseKind: optionKinds[subresource] === undefined ? responseKind : { group: '', version: '', kind: optionKinds[subresource] },
       verbs: subresourceVerbs(subresource),
     }))
   }

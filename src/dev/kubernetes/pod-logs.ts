@@ -65,7 +65,7 @@ function numberOf(query: URLSearchParams, key: string, least: number, pod: strin
 }
 
 /** Throws 400 unless the pod has the container asked for, or only one when none is named. */
-function assertContainer(pod: KubernetesObject, container: string): void {
+export function assertContainer(pod: KubernetesObject, container: string): void {
   const names = asArray(at(pod, 'spec', 'containers')).map((entry) => asText(at(entry, 'name')))
   if (container === '' && names.length > 1) {
     const choices = `[${names.join(' ')}]`

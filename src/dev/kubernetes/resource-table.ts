@@ -81,7 +81,7 @@ export const resourceTypes: readonly ResourceType[] = [
     kind: 'Pod',
     shortNames: ['po'],
     categories: ['all'],
-    subresources: ['log', 'status'],
+    subresources: ['attach', 'exec', 'log', 'portforward', 'status'],
     counted: true,
     selectable: [...podFields, 'spec.hostNetwork', 'status.phase', 'status.podIP', 'status.nominatedNodeName'],
   }),

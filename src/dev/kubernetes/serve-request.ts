@@ -14,9 +14,11 @@ import { impersonate, impersonationHeaders } from './impersonation.ts'
 import { negotiateOutput, type OutputForm, yamlType } from './media-type.ts'
 import type { JsonObject } from './object.ts'
 import { openapiDocument, openapiIndex } from './openapi.ts'
+import { connectingSubresources } from './pod-streams.ts'
 import { refusal } from './rbac-authorizer.ts'
 import { type Cluster, serveResource } from './serve-resource.ts'
 import { methodNotAllowed, StatusError } from './status-error.ts'
+import type { Connect } from './upgrades.ts'
 import type { UserInfo } from './user-info.ts'
 
 /** All a request may touch. */
@@ -54,8 +56,11 @@ function writeError(response: ServerResponse, error: unknown): void {
   write(response, status.code, status.toStatus(), plainJson)
 }
 
-/** Answers one request; never rejects. Its audit entries are in the trail when the answer is complete. */
-export async function serveRequest(gate: Gate, request: IncomingMessage, response: ServerResponse): Promise<void> {
+/**
+ * Answers one request; never rejects. Its audit entries are in the trail when the answer is complete. A WebSocket
+ * handshake comes with `connect`, and is complete when its connection is closed.
+ */
+export async function serveRequest(gate: Gate, request: IncomingMessage, response: ServerResponse, connect?: Connect): Promise<void> {
   const received = new Date().toISOString()
   const sentId = request.headers['audit-id']
   const auditID = typeof sentId === 'string' && sentId !== '' ? sentId : randomUUID()
@@ -82,6 +87,12 @@ export async function serveRequest(gate: Gate, request: IncomingMessage, respons
     })
   }
 
+  let isStarted = false
+  const started = (): void => {
+    isStarted = true
+    record('ResponseStarted')
+  }
+
   try {
     // Not through URL, which would resolve dot segments: the API server decides on the path as it was sent.
     const [target = '', search = ''] = (request.url ?? '').split(/\?(.*)/s)
@@ -99,16 +110,18 @@ export async function serveRequest(gate: Gate, request: IncomingMessage, respons
     if (!allowed) throw refusal(user, info)
 
     const isLong = info.verb === 'watch' || (info.subresource === 'log' && isTrue(query.get('follow')))
-    if (isLong) record('ResponseStarted')
+    if (isLong) started()
     if (!info.isResourceRequest) serveOther(request, response, path)
     else if (!hasGroup(info.apiGroup)) writeText(response, 404, '404 page not found\n')
     else {
-      const answer = await serveResource(gate, { request, response, info, query, user })
+      const answer = await serveResource(gate, { request, response, info, query, user, connect, started })
       if (answer !== undefined) write(response, answer.code, answer.body, answer.form)
     }
   } catch (error) {
     writeError(response, error instanceof URIError ? new StatusError(400, 'BadRequest', 'malformed path') : error)
   }
+  // The API server takes every connection for a long answer, one that it refused too.
+  if (!isStarted && info !== undefined && connectingSubresources.includes(info.subresource)) started()
   record('ResponseComplete')
 }
 

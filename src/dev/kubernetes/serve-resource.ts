@@ -11,6 +11,7 @@ import { includeObject, listOutput, objectOutput } from './object-output.ts'
 import type { ObjectStore } from './object-store.ts'
 import { patchObject, patchTypeOf } from './patch-object.ts'
 import { type PodLogs, streamLog } from './pod-logs.ts'
+import { connectingSubresources, servePodStream } from './pod-streams.ts'
 import { type RbacAuthorizer, refusal } from './rbac-authorizer.ts'
 import { refuseEscalation } from './rbac-escalation.ts'
 import { decode, readBody } from './request-body.ts'
@@ -18,6 +19,7 @@ import { findResource, type ResourceType } from './resource-table.ts'
 import { badRequest, methodNotAllowed, noSuchResource, notFound, StatusError } from './status-error.ts'
 import { withoutUnknownFields } from './unknown-fields.ts'
 import { updateObject } from './update-object.ts'
+import type { Connect } from './upgrades.ts'
 import type { UserInfo } from './user-info.ts'
 import { streamWatch } from './watch-stream.ts'
 import { writeOptions } from './write-options.ts'
@@ -32,6 +34,10 @@ export type ResourceRequest = {
   info: RequestInfo
   query: URLSearchParams
   user: UserInfo
+  /** Takes the connection over; undefined when the request is no WebSocket handshake. */
+  connect: Connect | undefined
+  /** To be called when an answer that goes on for long has begun. */
+  started(): void
 }
 
 /** An answer to write; undefined when the request wrote its own (a stream). */
@@ -67,6 +73,10 @@ export async function serveResource(cluster: Cluster, call: ResourceRequest): Pr
   const { request, response, info, query } = call
   const type = typeOf(info)
   if (type === undefined) throw noSuchResource()
+  if (connectingSubresources.includes(info.subresource)) {
+    await servePodStream(cluster, call, () => existing(cluster.store, type, info))
+    return undefined
+  }
   assertMethod(type, info, request.method ?? '')
   if (info.subresource === 'log') {
     const { store, logs, closing } = cluster

@@ -19,6 +19,7 @@ import { RbacAuthorizer } from './rbac-authorizer.ts'
 import { findKind, findResource } from './resource-table.ts'
 import { serveRequest } from './serve-request.ts'
 import { nodeObject, startKubelet } from './tiny-kubelet.ts'
+import { asksForWebSocket, serveUpgrades } from './upgrades.ts'
 import type { UserInfo } from './user-info.ts'
 
 export type KubernetesOptions = {
@@ -80,7 +81,12 @@ export async function startKubernetes(options: KubernetesOptions): Promise<Kuber
   const authenticate: Authenticate = async (bearer) => options.serviceAccounts?.get(bearer) ?? options.authenticate(bearer)
   const gate = { store, logs, trail, authenticate, authorizer: new RbacAuthorizer(store), closing: closing.signal }
   const answer: RequestListener = (request, response) => void serveRequest(gate, request, response)
-  const server = options.tls === undefined ? createHttpServer(answer) : createHttpsServer(options.tls, answer)
+  const shouldUpgradeCallback = asksForWebSocket
+  const server =
+    options.tls === undefined
+      ? createHttpServer({ shouldUpgradeCallback }, answer)
+      : createHttpsServer({ ...options.tls, shouldUpgradeCallback }, answer)
+  serveUpgrades(server, (request, response, connect) => void serveRequest(gate, request, response, connect), closing.signal)
   const port = await listen(server, options.port ?? 0)
 
   return {

@@ -1,5 +1,5 @@
-import { appendFile, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { appendFile, mkdir, writeFile } from 'node:fs/promises'
+import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ask } from './ask.ts'
 import { makeLoopbackCertificate } from './certificates.ts'
@@ -15,8 +15,9 @@ export interface Kwok {
   /** Appends lines to that log, each with the time now; `kubectl logs -f` and `attach` show them at once. */
   writeLog(...lines: readonly string[]): Promise<void>
   /**
-   * The folder in which `kubectl exec` runs its command, on this machine and as this user. kwok does not tell the command
-   * that its input ended, and reports every failure as exit code 1.
+   * The folder in which `kubectl exec` runs its command, on this machine and as this user, and where `kubectl cp` puts and
+   * finds relative paths. kwok does not tell the command that its input ended (its `tar` knows by itself), and reports every
+   * failure as exit code 1.
    */
   readonly workFolder: string
   /** Ends the node's process and removes its files; pods and the node stay in the API server. */
@@ -47,11 +48,15 @@ export async function startKwok(kubernetes: Kubernetes, options: KwokOptions = {
     await writeFile(at('cert.pem'), pair.certPem)
     await writeFile(at('key.pem'), pair.keyPem, { mode: 0o600 })
     await writeFile(at('pod.log'), '')
-    await writeFile(at('kwok.yaml'), describe(at('pod.log'), folder.path, options).join('\n---\n'))
+    await mkdir(at('work'))
+    await mkdir(at('bin'))
+    await writeFile(at('bin/tar'), tarScript(), { mode: 0o700 })
+    await writeFile(at('kwok.yaml'), describe(at('pod.log'), at('work'), options).join('\n---\n'))
     child = await withFreePorts(1, ([port = 0]) =>
       startChild({
         name: 'kwok',
         program,
+        env: { PATH: `${at('bin')}${delimiter}${process.env['PATH'] ?? ''}` },
         args: [
           `--kubeconfig=${kubernetes.adminKubeconfig}`,
           `--config=${at('kwok.yaml')}`,
@@ -83,7 +88,7 @@ export async function startKwok(kubernetes: Kubernetes, options: KwokOptions = {
     return {
       nodeName,
       logPath: at('pod.log'),
-      workFolder: folder.path,
+      workFolder: at('work'),
       async writeLog(...lines) {
         const now = new Date().toISOString()
         await appendFile(at('pod.log'), lines.map((line) => `${now} stdout F ${line}\n`).join(''))
@@ -95,6 +100,13 @@ export async function startKwok(kubernetes: Kubernetes, options: KwokOptions = {
     await stop()
     throw output === '' ? error : new Error(`${String(error)}\n${output}`, { cause: error })
   }
+}
+
+/** A shell script that runs kwok-tar.ts with the PATH of now, on which is the real tar. */
+function tarScript(): string {
+  const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
+  const program = join(import.meta.dirname, 'kwok-tar.ts')
+  return `#!/bin/sh\nPATH=${quote(process.env['PATH'] ?? '')} exec ${quote(process.execPath)} ${quote(program)} "$@"\n`
 }
 
 const probe = {
