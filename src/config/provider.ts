@@ -74,6 +74,14 @@ export const provider = z.strictObject({
     })
     .default('rotating')
     .describe('Whether a refresh token may be presented again after an unknown outcome'),
+  commandLine: z
+    .strictObject({
+      clientId: text.describe('A public client with redirects to 127.0.0.1 on any port, or with the device grant'),
+      scopes: z.array(text).min(1).default(['openid', 'profile', 'offline_access']).describe('Scopes asked for; openid is required'),
+      resource: text.optional().describe('Resource indicator (RFC 8707) sent at sign-in and refresh'),
+    })
+    .optional()
+    .describe('The public client of `mandate login` at this provider; without it nobody signs in from the command line'),
 })
 
 export const providers = z.record(name, provider)

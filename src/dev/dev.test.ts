@@ -80,6 +80,11 @@ suite('mandate dev', () => {
     assert.equal(status, 200)
   })
 
+  test('tells the command line where to sign in', async () => {
+    const { providers } = JSON.parse(await (await fetch(`${dev.publicUrl}/.mandate/command-line`)).text())
+    assert.deepEqual([providers.length, providers[0].issuer, providers[0].clientId], [1, dev.issuer, 'mandate-cli'])
+  })
+
   test('keeps its files from everybody else', async () => {
     for (const path of Object.values(dev.files)) {
       if (path === dev.files.audit) continue

@@ -11,6 +11,7 @@ export function toClientMetadata(client: IssuerClient, signingAlg: IssuerSigning
     response_types: signsPeopleIn ? ['code'] : [],
     grant_types: [
       ...(signsPeopleIn ? ['authorization_code', 'refresh_token'] : []),
+      ...(signsPeopleIn && 'public' in client ? ['urn:ietf:params:oauth:grant-type:device_code'] : []),
       ...(client.machine === true ? ['client_credentials'] : []),
     ],
     post_logout_redirect_uris: [...(client.postLogoutRedirectUris ?? [])],

@@ -11,4 +11,5 @@ declare module 'oidc-provider/lib/helpers/errors.js' {
 declare module 'oidc-provider/lib/helpers/interaction_policy/index.js' {
   import type { interactionPolicy } from 'oidc-provider'
   export const base: typeof interactionPolicy.base
+  export const Check: typeof interactionPolicy.Check
 }

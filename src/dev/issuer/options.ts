@@ -16,7 +16,8 @@ export interface TestUser {
 /**
  * A client. With `secret` it authenticates by `client_secret_basic` (or `client_secret_post`), with `jwks` by
  * `private_key_jwt` (RFC 7523), with `public` not at all; a public client's loopback redirects may use any port (RFC 8252
- * section 7.3). `machine` allows client_credentials. A client with redirect URIs may use the code flow and refresh.
+ * section 7.3), and it may use the device flow. `machine` allows client_credentials. A client with redirect URIs may use the
+ * code flow and refresh.
  */
 export type IssuerClient = {
   readonly id: string

@@ -5,10 +5,11 @@
 import { randomBytes } from 'node:crypto'
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import { InvalidTarget } from 'oidc-provider/lib/helpers/errors.js'
-import { base as basePolicy } from 'oidc-provider/lib/helpers/interaction_policy/index.js'
+import { base as basePolicy, Check } from 'oidc-provider/lib/helpers/interaction_policy/index.js'
 import { Provider } from 'oidc-provider/lib/provider.js'
 import { type Accounts, CLAIMS_BY_SCOPE, claimsAbout } from './accounts.ts'
 import { toClientMetadata } from './clients.ts'
+import { showCodeConfirm, showCodeInput, showDeviceSuccess } from './device-page.ts'
 import type { MemoryStorage } from './memory-storage.ts'
 import { DEFAULT_LIFETIMES, type IssuerOptions } from './options.ts'
 import { SIGN_IN_PATH } from './sign-in-page.ts'
@@ -47,6 +48,7 @@ function configuration({ issuer, options, accounts, storage, cookieKeys, keys, f
   const audiences = typeof options.audience === 'string' ? [options.audience] : options.audience
   const policy = basePolicy()
   policy.get('consent')?.checks.remove('native_client_prompt')
+  policy.get('login')?.checks.add(NATIVE_ASKS)
   // Cookies do not tell ports apart: two issuers on localhost would throw each other's sessions out.
   const cookie = `mandate_dev_issuer_${new URL(issuer).port}`
 
@@ -85,6 +87,7 @@ function configuration({ issuer, options, accounts, storage, cookieKeys, keys, f
       Grant: () => lifetimes.session + lifetimes.refreshToken,
       AuthorizationCode: () => 60,
       Interaction: () => 3600,
+      DeviceCode: () => 600,
     },
     fetch,
     renderError: (ctx, out) => showError(ctx, out),
@@ -95,6 +98,12 @@ function configuration({ issuer, options, accounts, storage, cookieKeys, keys, f
       userinfo: { enabled: false },
       clientCredentials: { enabled: true },
       backchannelLogout: { enabled: true },
+      deviceFlow: {
+        enabled: true,
+        userCodeInputSource: (ctx, form, _out, error) => showCodeInput(ctx, form, error),
+        userCodeConfirmSource: (ctx, form, client, _device, code) => showCodeConfirm(ctx, form, client, code),
+        successSource: (ctx) => showDeviceSuccess(ctx),
+      },
       rpInitiatedLogout: {
         enabled: true,
         logoutSource: (ctx, form) => showSignOut(ctx, form),
@@ -120,6 +129,15 @@ function configuration({ issuer, options, accounts, storage, cookieKeys, keys, f
     },
   }
 }
+
+/**
+ * RFC 8252 8.6: anybody on the machine can pretend to be a program without a secret. So its sign-in always takes a click,
+ * even where the browser is signed in already.
+ */
+const NATIVE_ASKS = new Check('native_asks', 'a program without a secret asks the person', ({ oidc }) => {
+  const asks = oidc.client?.applicationType === 'native' && oidc.result?.login === undefined
+  return asks ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT
+})
 
 /** No consent is asked: whatever a known client wants of a signed-in person is granted. */
 async function grantWhatIsAsked(ctx: KoaContextWithOIDC) {

@@ -1,4 +1,4 @@
-/** A client of a test realm. It has the standard flow, any redirect address, and the password grant for convenience. */
+/** A client of a test realm. It has the standard flow and the password grant for convenience. */
 export interface RealmClient {
   readonly clientId: string
   /** Its secret; without one it is a public client that must use PKCE. */
@@ -11,6 +11,10 @@ export interface RealmClient {
   readonly backchannelLogoutUrl?: string
   /** Whether it may ask for token exchange (RFC 8693, Keycloak's standard version 2). */
   readonly tokenExchange?: boolean
+  /** Where it may be sent back to; anywhere by default. */
+  readonly redirectUris?: readonly string[]
+  /** Whether people may sign in by a device code (RFC 8628). */
+  readonly deviceGrant?: boolean
   /** Claims of fixed value in its ID and access tokens. */
   readonly claims?: Readonly<Record<string, string>>
 }
@@ -76,6 +80,7 @@ function describeClient(client: RealmClient): object {
   const machine = client.machine ?? false
   const attributes: Record<string, string> = { 'post.logout.redirect.uris': '+' }
   if (client.secret === undefined) attributes['pkce.code.challenge.method'] = 'S256'
+  if (client.deviceGrant === true) attributes['oauth2.device.authorization.grant.enabled'] = 'true'
   if (client.tokenExchange === true) attributes['standard.token.exchange.enabled'] = 'true'
   if (client.backchannelLogoutUrl !== undefined) {
     attributes['backchannel.logout.url'] = client.backchannelLogoutUrl
@@ -90,7 +95,7 @@ function describeClient(client: RealmClient): object {
     standardFlowEnabled: !machine,
     directAccessGrantsEnabled: !machine,
     serviceAccountsEnabled: machine,
-    redirectUris: machine ? [] : ['*'],
+    redirectUris: machine ? [] : (client.redirectUris ?? ['*']),
     webOrigins: [],
     attributes,
     protocolMappers: [

@@ -1,0 +1,120 @@
+/** Which commands there are. Each door and tool loads only when it is asked for, so that the quick ones stay quick. */
+import { createRequire } from 'node:module'
+import { Command, Option } from 'commander'
+import type { KubeconfigOptions } from './kubeconfig.ts'
+import type { LoginOptions } from './login.ts'
+
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+
+const program = new Command('mandate')
+  .description('Lets software act on infrastructure as the person or machine that asked, and never as itself.')
+  .version(version)
+  .showHelpAfterError('(mandate --help shows what there is)')
+  .showSuggestionAfterError()
+
+const config = () => new Option('-c, --config <file>', 'the configuration').default('mandate.yaml').env('MANDATE_CONFIG')
+const output = () => new Option('-o, --output <form>', 'how to print').choices(['text', 'json']).default('text')
+
+program
+  .command('gateway')
+  .description('door 1: HTTP for browsers, kubectl and agents')
+  .addOption(config())
+  .action(async (options: { config: string }) => (await import('./gateway.ts')).gateway(options))
+
+program
+  .command('dev')
+  .description('everything embedded, on loopback: an issuer with three users, the gateway, and a small Kubernetes')
+  .option('--context <name>', 'use this cluster of your kubeconfig instead of the embedded one')
+  .option('--port <number>', 'port of http for the browser; the others follow from it, or are free ones when taken', '8080')
+  .option('--state <folder>', 'where the CA, the kubeconfig and tokens are kept', '.mandate')
+  .action(async (options: { context?: string; port: string; state: string }) => (await import('./dev.ts')).dev(options))
+
+program
+  .command('check')
+  .description('is this configuration right? Faults and advice, without starting')
+  .addOption(config())
+  .addOption(output())
+  .action(async (options: { config: string; output: 'text' | 'json' }) => (await import('./check.ts')).check(options))
+
+program
+  .command('revoke')
+  .description('end every login and token of a principal that was issued before now, on all replicas')
+  .addOption(config())
+  .requiredOption('--issuer <url>', "the principal's issuer")
+  .requiredOption('--subject <text>', "the principal's subject at that issuer")
+  .addOption(output())
+  .action(async (options: { config: string; issuer: string; subject: string; output: 'text' | 'json' }) =>
+    (await import('./revoke.ts')).revoke(options),
+  )
+
+const gateway = () =>
+  new Option('--gateway <url>', "the gateway's https address (required, here or in the environment)").env('MANDATE_GATEWAY')
+const ca = () => new Option('--ca <file>', 'PEM certificates to trust for the gateway; default: those that Node trusts')
+const issuerCa = () => new Option('--issuer-ca <file>', 'PEM certificates to trust for the issuer; default: those that Node trusts')
+const provider = () => new Option('--provider <name>', "the gateway's provider to sign in with; needed when it has several")
+const device = () => new Option('--device', 'sign in by a code that is typed in a browser anywhere else')
+
+program
+  .command('login')
+  .description('sign in to a gateway from this machine; kubectl runs it as its credential plugin')
+  .addOption(gateway())
+  .addOption(provider())
+  .addOption(ca())
+  .addOption(issuerCa())
+  .addOption(device())
+  .option('--no-browser', 'print the address of the sign-in page and open nothing')
+  .option('--forget', 'end the sign-in: revoke the refresh token and delete what is kept')
+  .addOption(
+    new Option('-o, --output <form>', 'how to print; default: text, or what kubectl asks when it does').choices([
+      'text',
+      'json',
+      'kubernetes',
+    ]),
+  )
+  .addHelpText(
+    'after',
+    `
+Signs you in by your browser, or by --device, keeps the tokens in a file that only you can read, and renews them by itself.
+The token is printed for kubectl and by -o kubernetes, never otherwise. MANDATE_STATE names another folder for the file.
+
+  mandate login --gateway https://mandate.example`,
+  )
+  .action(async (options: LoginOptions) => (await import('./login.ts')).login(options))
+
+program
+  .command('kubeconfig')
+  .description('a kubeconfig for a cluster of a gateway, with mandate login as its credential plugin')
+  .argument('<name>', "the cluster's name at the gateway")
+  .addOption(gateway())
+  .addOption(provider())
+  .addOption(ca())
+  .addOption(issuerCa())
+  .addOption(device())
+  .option('-n, --namespace <name>', 'the namespace of the context')
+  .option('-f, --file <path>', 'write it to this file instead of printing it')
+  .option('--merge', 'add it to your kubeconfig (the first of KUBECONFIG, else ~/.kube/config) and make it the current context')
+  .option('--force', 'overwrite a file or an entry that is not of this gateway')
+  .addOption(output())
+  .addHelpText(
+    'after',
+    `
+  mandate kubeconfig prod --gateway https://mandate.example --merge
+  kubectl --context mandate-prod auth whoami`,
+  )
+  .action(async (name: string, options: KubeconfigOptions) => (await import('./kubeconfig.ts')).kubeconfig(name, options))
+
+program
+  .command('schema')
+  .description('print the JSON Schema of the configuration, for editors')
+  .action(async () => (await import('./schema.ts')).schema())
+
+program
+  .command('completion')
+  .description('print a completion script: source <(mandate completion bash)')
+  .addArgument(program.createArgument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish']))
+  .action(async (shell: string) => (await import('./completion.ts')).completion(program, shell))
+
+/** Runs what the arguments ask for. */
+export async function run(): Promise<void> {
+  await program.parseAsync()
+}
