@@ -68,7 +68,15 @@ async function run(script: Script = {}, failing: MemorySink['failing'] = new Set
   const attempt: Attempt = {
     id: 'attempt-1',
     address: '192.0.2.1',
-    presented: { method: 'GET', writes: false, cookie: undefined, authorization: undefined, origin: undefined, fetchSite: undefined },
+    presented: {
+      method: 'GET',
+      writes: false,
+      cookie: undefined,
+      authorization: undefined,
+      self: '',
+      origin: undefined,
+      fetchSite: undefined,
+    },
     action: { name: 'get', writes: false },
     resource: { type: 'cluster', id: 'prod', properties: { resource: 'pods' } },
     target: { id: 'cluster/prod', audience: 'prod', scopes: [] },

@@ -12,13 +12,17 @@ import { createSessionAuthenticator } from './authenticate/session.ts'
 import { createRouteRules } from './authorize/route-rules.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { composeListeners, hostnamesOf } from './compose/listeners.ts'
+import { composeOwnWork } from './compose/own-work.ts'
+import { composeRouteHosts } from './compose/routes.ts'
 import { composeAudit, composeState, type Surroundings } from './compose/state.ts'
 import { composeCluster } from './compose/targets.ts'
 import type { Config } from './config/config.ts'
 import { addressReader } from './gateway/address.ts'
+import { createCommandLine } from './gateway/command-line.ts'
 import { createCookies } from './gateway/cookies.ts'
 import { createGateway, presentedBy } from './gateway/gateway.ts'
 import { readGauges } from './gateway/gauges.ts'
+import { createHostSignIn } from './gateway/host-sessions.ts'
 import { createInFlight } from './gateway/in-flight.ts'
 import { listenOperations } from './gateway/operations.ts'
 import { createPendingSignIns } from './gateway/pending-sign-ins.ts'
@@ -27,6 +31,7 @@ import { createSignOut } from './gateway/sign-out.ts'
 import { createYouAre } from './gateway/you-are.ts'
 import { Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
+import { createHostSessions } from './logins/host-sessions.ts'
 import { createLoginTokens } from './logins/login-tokens.ts'
 import { createLogins } from './logins/logins.ts'
 import { createLoginRecords } from './logins/records.ts'
@@ -109,7 +114,9 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
       metrics.observe('mandate_token_validation_seconds', { issuer, result, cached: String(hit) }, seconds),
   })
   lifecycle.onStop('bearers', () => bearers.close())
-  const authenticator = firstApplicable([createSessionAuthenticator({ logins, origin: config.publicUrl }), bearers])
+  const hostSessions = createHostSessions({ sealed, clock, log })
+  const origin = config.publicUrl
+  const authenticator = firstApplicable([createSessionAuthenticator({ logins, hostSessions, origin }), bearers])
   const stopping = new AbortController()
   // Thousands of watches wait for it.
   setMaxListeners(0, stopping.signal)
@@ -119,10 +126,15 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
       composeCluster(cluster, config, { loginTokens, clock, log, metrics, lifecycle, stopping: stopping.signal }),
     ]),
   )
-  const authorizer = createRouteRules(new Map(Object.values(config.clusters).map(({ name, allow }) => [`cluster/${name}`, allow])))
+  const cookies = createCookies(origin, config.sessions.absolute)
+  const routeHosts = composeRouteHosts(config, { cookies, metrics, lifecycle, stopping: stopping.signal })
+  const authorizer = createRouteRules(
+    new Map([
+      ...Object.values(config.clusters).map(({ name, allow }) => [`cluster/${name}`, allow] as const),
+      ...config.routes.map(({ name, allow }) => [`route/${name}`, allow] as const),
+    ]),
+  )
   const steps: Steps = { authenticator, authorizer, audit, clock, log }
-  const cookies = createCookies(config.publicUrl, config.sessions.absolute)
-  const origin = config.publicUrl
   const gateway = createGateway({
     steps,
     audit,
@@ -130,6 +142,8 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
     log,
     cookies,
     clusters,
+    routeHosts,
+    origin,
     signIn: createSignIn({
       origin,
       providers,
@@ -142,13 +156,15 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
       limit: config.limits.signIns,
     }),
     signOut: createSignOut({ origin, providers, cookies, logins, records, revocations, store, audit, clock }),
+    hostSignIn: createHostSignIn({ origin, hosts: routeHosts, cookies, sessions: hostSessions, logins, audit }),
     youAre: createYouAre({
       authenticator,
       logins,
       clusters: [...clusters.keys()],
       titleOf: (provider) => config.providers[provider]?.title ?? provider,
-      presentedOf: presentedBy(cookies),
+      presentedOf: presentedBy(cookies, origin),
     }),
+    commandLine: createCommandLine(Object.values(config.providers)),
     hostnames: hostnamesOf(config),
     addressOf: addressReader(config.listen.behind),
     bodyLimit: config.limits.body,
@@ -157,6 +173,7 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
   readGauges(metrics, { revocations, providers, active: () => logins.active(), clock })
   await revocations.start()
   const listeners = await composeListeners(config, gateway, log, lifecycle)
+  composeOwnWork(config, { audit, clock, log, metrics, lifecycle })
   // After the listeners in this list, so before them when it stops: what goes on is ended, then waited for.
   lifecycle.onStop('streams', () => stopping.abort())
   return { ports: { ...listeners, operations: operations.port }, revocations, stop: () => lifecycle.stop() }

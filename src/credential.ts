@@ -36,6 +36,8 @@ export interface ImpersonationCredential extends Expiring {
 /** No credential for the target: it learns who asks from identity headers alone. */
 export interface IdentityCredential extends Expiring {
   readonly kind: 'identity'
+  /** Who asks, as header lines; their values are printable ASCII. */
+  readonly lines?: readonly HeaderLine[]
 }
 
 export type Credential = BearerCredential | ImpersonationCredential | IdentityCredential
@@ -90,7 +92,7 @@ export function present(credential: Credential): readonly HeaderLine[] {
         ...credential.extra.map(([key, value]): HeaderLine => [`Impersonate-Extra-${encodeExtraKey(key)}`, value]),
       ]
     case 'identity':
-      return []
+      return credential.lines ?? []
   }
 }
 

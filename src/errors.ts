@@ -24,7 +24,7 @@ export const REFUSALS = {
     title: 'A header can be read in more than one way',
     mend: 'Send each of Host, Authorization, Origin and Cookie at most once, spelled with hyphens.',
   },
-  host_unknown: { status: 421, title: 'This host name is not served here', mend: 'Use the host of publicUrl.' },
+  host_unknown: { status: 421, title: 'This host name is not served here', mend: 'Use the host of publicUrl or of a route.' },
   peer_refused: {
     status: 403,
     title: 'Plain HTTP is taken from the configured proxies alone',
@@ -38,7 +38,7 @@ export const REFUSALS = {
   not_found: {
     status: 404,
     title: 'Nothing is served at this path',
-    mend: 'Check the path: /login, /logout, /whoami and /clusters/{name}/ are served.',
+    mend: 'Check the path: /login, /logout, /whoami, /clusters/{name}/ and the configured routes are served.',
   },
   cluster_unknown: {
     status: 404,
@@ -64,7 +64,7 @@ export const REFUSALS = {
   origin_refused: {
     status: 403,
     title: 'A request with a login cookie must come from this origin',
-    mend: 'Open it from a page of this origin or the address bar, and send the Origin header of publicUrl with a write; or use a bearer token.',
+    mend: 'Open it from a page of this origin or the address bar, and send its Origin header with a write; or use a bearer token.',
   },
   csrf_refused: { status: 403, title: 'The form was not the one this login was given', mend: 'Reload the page and send its form again.' },
   authorization_malformed: {
@@ -116,7 +116,7 @@ export const REFUSALS = {
   denied: {
     status: 403,
     title: 'No rule allows this caller here',
-    mend: 'Ask the operator to allow your provider, kind or group for this cluster.',
+    mend: 'Ask the operator to allow your provider, kind or group here.',
   },
   // credentials
   credential_not_offered: {
@@ -141,6 +141,37 @@ export const REFUSALS = {
   },
   consent_needed: { status: 401, title: 'The issuer wants the person to take part again', mend: 'Sign in again at /login.' },
   too_many_requests: { status: 429, title: 'Too many requests', mend: 'Wait as long as Retry-After says.' },
+  // Kubernetes clients
+  credential_refused: {
+    status: 401,
+    title: 'The API server does not take this credential',
+    mend: 'Get a new token, or sign in again, and repeat the request.',
+  },
+  not_permitted: {
+    status: 403,
+    title: 'The API server does not allow the caller this',
+    mend: "Ask the cluster's administrator for the right.",
+  },
+  proof_refused: {
+    status: 403,
+    title: 'The proof does not allow this write',
+    mend: 'Have exactly this action reviewed as the user right before the write, and use each proof once.',
+  },
+  review_unavailable: {
+    status: 503,
+    title: 'The API server cannot tell whether the caller may do this',
+    mend: 'Try again after Retry-After.',
+  },
+  account_refused: {
+    status: 502,
+    title: 'The API server refuses the service account',
+    mend: 'The operator must renew its token or give it the right.',
+  },
+  own_work_refused: {
+    status: 403,
+    title: 'This is not part of the task',
+    mend: 'Add the verb and the resource to the table of tasks, if the task needs them.',
+  },
   // cannot tell, cannot reach
   issuer_unavailable: {
     status: 503,
@@ -188,6 +219,11 @@ export const REFUSALS = {
     status: 400,
     title: 'This sign-in was not begun in this browser, was already used, or took too long',
     mend: 'Begin again at /login.',
+  },
+  session_code_unknown: {
+    status: 400,
+    title: 'This sign-in for the host was not begun in this browser, was already used, or took too long',
+    mend: 'Open the page again.',
   },
   sign_in_issuer_mismatch: { status: 400, title: 'The answer came from another issuer than the one asked', mend: 'Begin again at /login.' },
   sign_in_refused: {

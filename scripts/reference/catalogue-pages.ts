@@ -57,6 +57,8 @@ const FACTS: Readonly<Record<Fact, string>> = {
   upstreamAuditId: "The API server's `Audit-Id`: joins this record with the cluster's own audit log",
   bytes: 'Bytes of the body passed on',
   milliseconds: 'Time since the grant',
+  asker: '`bearer:` and the first 16 characters of the digest of the token a review was made with, or `user:` and the impersonated user',
+  task: 'The name of the task in the table of own tasks',
 }
 
 /** docs/reference/audit-events.md */
@@ -103,6 +105,7 @@ const LABELS: Readonly<Record<Label, string>> = {
   source: '`forward-token` or `impersonate`',
   issuer: 'Name of a provider in the configuration; `none` for a token that no provider was found for',
   cached: '`true` when the verified token was at hand',
+  cluster: 'Name of a cluster in the configuration',
 }
 
 /** docs/reference/metrics.md */

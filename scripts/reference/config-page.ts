@@ -1,5 +1,6 @@
 /** docs/reference/config.md from the schema that `mandate.yaml` is checked against. */
 import { z } from 'zod'
+import { hostName, routePath, serviceOrigin } from '../../src/config/route.ts'
 import { configSchema } from '../../src/config/schema.ts'
 import { cidr, duration, name, origin, port, reference, secureUrl, size, text } from '../../src/config/values.ts'
 import { cell, GENERATED, table } from './markdown.ts'
@@ -15,6 +16,9 @@ const FORMS: ReadonlyMap<unknown, string> = new Map<unknown, string>([
   [secureUrl.def, 'URL'],
   [origin.def, 'origin'],
   [cidr.def, 'address range'],
+  [hostName.def, 'host name'],
+  [routePath.def, 'path'],
+  [serviceOrigin.def, 'service origin'],
 ])
 
 /** Keys whose name says it all in the schema; here they get the sentence that a reader wants. */
@@ -82,6 +86,9 @@ ${table(
     ['URL', 'https, or http to a loopback host; no user, password, query or fragment'],
     ['origin', 'a URL without a path'],
     ['address range', 'CIDR: `10.0.0.0/8`'],
+    ['host name', 'lower case, without a port: `app.example`'],
+    ['path', '`/db/reports`, or `/db/**` for it and everything below; no percent-encoding'],
+    ['service origin', 'an origin; http to other machines is taken as well'],
   ],
 )}
 

@@ -74,10 +74,18 @@ URL: the ID token in that of the issuer's sign-out page, in the browser of the p
   {
     number: 6,
     title: 'The bytes we decide on are the bytes we forward',
-    text: `A path that two parsers could read differently is refused, not normalised; what is forwarded is cut from what was read. Headers towards the
-cluster are built from an allow-list, and the credential's lines come last. Identity headers of the caller never reach a cluster:
-\`Impersonate-*\`, in any spelling, is refused.`,
-    tests: ['src/gateway/request-head.test.ts', 'src/gateway/request-target.test.ts', 'src/forward/header-boundary.test.ts'],
+    text: `A path that two parsers could read differently is refused, not normalised; what is forwarded is cut from what was read. Headers towards a
+cluster are built from an allow-list, the same for plain requests, WebSocket and SPDY, and the credential's lines come last. Towards an HTTP
+service all end-to-end headers pass but those that say who asks, where a request came from, or open Mandate. Identity headers of the caller
+reach neither: \`Impersonate-*\`, in any spelling, is refused, and what names an identity to a service is written by Mandate alone.`,
+    tests: [
+      'src/gateway/request-head.test.ts',
+      'src/gateway/request-target.test.ts',
+      'src/forward/header-boundary.test.ts',
+      'src/forward/route-headers.test.ts',
+      'src/forward/kubernetes-upgrade.test.ts',
+      'test/journeys/only-the-caller.journey.ts',
+    ],
   },
   {
     number: 7,

@@ -16,8 +16,8 @@ export interface SourceUnderTest {
   readonly bob: Caller
   /** Somebody whom it must refuse for what they are or showed. */
   readonly unfit: Caller
-  /** Makes what the source depends on unreachable until the returned function is called. */
-  breakDown(): () => void
+  /** Makes what the source depends on unreachable until the returned function is called; absent for one that depends on nothing. */
+  readonly breakDown?: () => () => void
 }
 
 export function credentialSourceConformance(name: string, open: () => SourceUnderTest): void {
@@ -44,15 +44,23 @@ export function credentialSourceConformance(name: string, open: () => SourceUnde
       for (let i = 0; i < 3; i++) assert.notEqual((await under.source.assume(under.unfit, under.target)).result, 'granted')
     })
 
-    test('is unavailable with a 503 when it cannot reach what it needs, and serves again after that', async () => {
-      const mend = under.breakDown()
-      const answer = await under.source.assume(under.alice, under.target)
-      assert.ok(answer.result === 'unavailable', answer.result)
-      assert.equal(answer.refusal.status, 503)
-      assert.ok((answer.refusal.retryAfterSeconds ?? 0) > 0)
-      mend()
-      await linesOf(under.alice)
-    })
+    const { breakDown } = open()
+    if (breakDown === undefined) {
+      test('needs nothing that could be out of reach: it answers at once', async () => {
+        const began = under.clock.now()
+        await linesOf(under.alice)
+        assert.equal(under.clock.now(), began)
+      })
+    } else
+      test('is unavailable with a 503 when it cannot reach what it needs, and serves again after that', async () => {
+        const mend = under.breakDown?.() ?? (() => assert.fail())
+        const answer = await under.source.assume(under.alice, under.target)
+        assert.ok(answer.result === 'unavailable', answer.result)
+        assert.equal(answer.refusal.status, 503)
+        assert.ok((answer.refusal.retryAfterSeconds ?? 0) > 0)
+        mend()
+        await linesOf(under.alice)
+      })
 
     test('grants what dresses a request and lives beyond now', async () => {
       const answer = await under.source.assume(under.alice, under.target)

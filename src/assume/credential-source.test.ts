@@ -8,6 +8,7 @@ import { cached } from './cached.ts'
 import { credentialSourceConformance, type SourceUnderTest } from './credential-source.conformance.ts'
 import { createForwardToken } from './forward-token.ts'
 import { createKubernetesImpersonation } from './kubernetes-impersonation.ts'
+import { createNone } from './none.ts'
 
 const TARGET = { id: 'cluster/prod', audience: 'kubernetes', scopes: [] }
 const alice = loginCaller({ proof: { loginId: 'login-alice' } })
@@ -71,6 +72,11 @@ function impersonation(): SourceUnderTest {
   }
 }
 
+function none(): SourceUnderTest {
+  const unfit = loginCaller({ principal: { subject: '' } })
+  return { source: createNone(), clock: createFakeClock(), target: { ...TARGET, id: 'route/app' }, alice, bob, unfit }
+}
+
 function inCache(open: () => SourceUnderTest): () => SourceUnderTest {
   return () => {
     const under = open()
@@ -82,3 +88,5 @@ credentialSourceConformance('forward-token', forwardToken)
 credentialSourceConformance('forward-token in the cache', inCache(forwardToken))
 credentialSourceConformance('kubernetes-impersonation', impersonation)
 credentialSourceConformance('kubernetes-impersonation in the cache', inCache(impersonation))
+credentialSourceConformance('none', none)
+credentialSourceConformance('none in the cache', inCache(none))

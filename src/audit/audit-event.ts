@@ -43,6 +43,8 @@ interface Facts {
   readonly upstreamAuditId: string | undefined
   readonly bytes: number
   readonly milliseconds: number
+  readonly asker: string
+  readonly task: string
 }
 
 interface Entry {
@@ -52,6 +54,10 @@ interface Entry {
 
 export const AUDIT_EVENTS = {
   login: { means: 'A person signed in and a login was made.', facts: ['attempt', 'address', 'provider', 'who', 'login'] },
+  'host-session': {
+    means: 'A login was made known on another host, and a cookie of that host was made for it.',
+    facts: ['attempt', 'address', 'who', 'login', 'resource'],
+  },
   refused: {
     means:
       'An attempt was refused, at whatever step. `count` above 1 sums a second of refusals of one principal, or of one network where nobody was authenticated.',
@@ -88,6 +94,15 @@ export const AUDIT_EVENTS = {
   'stream-closed': {
     means: 'Such an answer ended, and why.',
     facts: ['attempt', 'who', 'resource', 'cause', 'status', 'upstreamAuditId', 'bytes', 'milliseconds'],
+  },
+  escalated: {
+    means:
+      'A write that a user asked for is about to be done by the service account, on a proof that the user may do it themselves. Written before it is sent.',
+    facts: ['asker', 'action', 'resource', 'properties'],
+  },
+  'own-work': {
+    means: "Mandate's own account is about to do something for a task of its own, which nobody asked for. Written before it is sent.",
+    facts: ['task', 'action', 'resource', 'properties'],
   },
 } as const satisfies Record<string, Entry>
 

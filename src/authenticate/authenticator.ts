@@ -17,6 +17,9 @@ export interface Presented {
   readonly cookie: Secret | undefined
   /** The Authorization header's value as sent, if one was. */
   readonly authorization: Secret | undefined
+  /** Origin of the host that was asked: the login cookie of another host is worth nothing there. */
+  readonly self: string
+  /** The Origin header. */
   readonly origin: string | undefined
   readonly fetchSite: string | undefined
 }

@@ -66,6 +66,7 @@ function presented(authorization: string | undefined): Presented {
     writes: false,
     cookie: undefined,
     authorization: authorization === undefined ? undefined : new Secret(authorization),
+    self: 'https://mandate.example',
     origin: undefined,
     fetchSite: undefined,
   }

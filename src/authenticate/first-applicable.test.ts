@@ -12,6 +12,7 @@ const NOTHING: Presented = {
   writes: false,
   cookie: undefined,
   authorization: undefined,
+  self: 'https://mandate.example',
   origin: undefined,
   fetchSite: undefined,
 }

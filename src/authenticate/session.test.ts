@@ -9,7 +9,10 @@ import { createSessionAuthenticator, fromOurOrigin } from './session.ts'
 
 const OURS = 'https://mandate.example'
 const COOKIE = 'A'.repeat(43)
+const APP = 'https://app.example'
+const ON_APP = 'B'.repeat(43)
 const ended = new AbortController().signal
+const NO_SESSIONS = { find: async () => undefined }
 
 function setStage() {
   const cookie = new Secret(COOKIE)
@@ -22,13 +25,17 @@ function setStage() {
       return loginId === login.loginId ? login : undefined
     },
   }
-  const session = createSessionAuthenticator({ logins, origin: OURS })
+  const hostSessions = {
+    find: async (digest: string, origin: string) => (digest === new Secret(ON_APP).digest() && origin === APP ? login.loginId : undefined),
+  }
+  const session = createSessionAuthenticator({ logins, hostSessions, origin: OURS })
   const authenticate = (shown: Partial<Presented>) =>
     session.authenticate({
       method: 'GET',
       writes: false,
       cookie,
       authorization: undefined,
+      self: OURS,
       origin: undefined,
       fetchSite: undefined,
       ...shown,
@@ -86,16 +93,36 @@ describe('a login cookie', () => {
 
   test('that cannot be looked up is a throw, never "not signed in"', async () => {
     const away = new StoreUnavailable('away')
-    const session = createSessionAuthenticator({ logins: { find: () => Promise.reject(away) }, origin: OURS })
+    const session = createSessionAuthenticator({ logins: { find: () => Promise.reject(away) }, hostSessions: NO_SESSIONS, origin: OURS })
     const shown = {
       method: 'GET',
       writes: false,
       cookie: new Secret(COOKIE),
       authorization: undefined,
+      self: OURS,
       origin: undefined,
       fetchSite: undefined,
     }
     await assert.rejects(session.authenticate(shown), away)
+  })
+})
+
+describe('the cookie of another host', () => {
+  test('is refused there and everywhere but on its own host', async () => {
+    const { refusal } = setStage()
+    for (const self of [OURS, 'https://other.example', 'http://app.example', 'https://app.example:8443'])
+      assert.equal(await refusal({ cookie: new Secret(ON_APP), self }), 'login_ended', self)
+    assert.equal(await refusal({ self: APP }), 'login_ended', 'the login cookie itself')
+    assert.equal(await refusal({ cookie: new Secret(ON_APP), self: APP }), 'authenticated')
+  })
+
+  test('writes from a page of its own host alone', async () => {
+    const { refusal } = setStage()
+    const cookie = new Secret(ON_APP)
+    for (const origin of [OURS, 'https://other.example', 'null', undefined])
+      assert.equal(await refusal({ cookie, self: APP, writes: true, origin }), 'origin_refused', String(origin))
+    assert.equal(await refusal({ self: OURS, writes: true, origin: APP }), 'origin_refused')
+    assert.equal(await refusal({ cookie, self: APP, writes: true, origin: APP }), 'authenticated')
   })
 })
 

@@ -1,6 +1,7 @@
 /** Where the gateway listens, and to which host names. */
 import type { Config } from '../config/config.ts'
 import { secretSource } from '../config/references.ts'
+import { aliasesOf } from '../config/route-faults.ts'
 import { isLoopbackHost } from '../config/values.ts'
 import { peerCheck } from '../gateway/address.ts'
 import { type Listener, listen } from '../gateway/server.ts'
@@ -11,8 +12,7 @@ const STREAM_GRACE_MS = 5_000
 
 /** Host names, without ports, that are ours. */
 export function hostnamesOf(config: Config): ReadonlySet<string> {
-  const { hostname } = new URL(config.publicUrl)
-  return new Set([hostname, ...config.listen.names, ...(isLoopbackHost(hostname) ? ['localhost', '127.0.0.1', '[::1]'] : [])])
+  return new Set([new URL(config.publicUrl).hostname, ...aliasesOf(config), ...config.routes.map(({ match }) => match.host)])
 }
 
 /** Binds the configured addresses; they close with the lifecycle. */

@@ -7,12 +7,14 @@ import type { ClusterConfig } from './cluster.ts'
 import { ConfigFaulty, faultsOf, unknownKey } from './faults.ts'
 import { parseYaml } from './parse-yaml.ts'
 import type { ProviderConfig } from './provider.ts'
+import { namedRoutes, type RouteConfig } from './route.ts'
 import { configSchema, type RawConfig } from './schema.ts'
 import { unsafe } from './unsafe.ts'
 
-export type Config = Readonly<Omit<RawConfig, 'providers' | 'clusters'>> & {
+export type Config = Readonly<Omit<RawConfig, 'providers' | 'clusters' | 'routes'>> & {
   readonly providers: Readonly<Record<string, ProviderConfig>>
   readonly clusters: Readonly<Record<string, ClusterConfig>>
+  readonly routes: readonly RouteConfig[]
 }
 
 const LARGEST_FILE = 1_000_000
@@ -77,7 +79,7 @@ function complete(raw: RawConfig): Config {
     },
   ])
   const clusters = Object.entries(raw.clusters).map(([name, cluster]): [string, ClusterConfig] => [name, { ...cluster, name }])
-  return { ...raw, providers: Object.fromEntries(providers), clusters: Object.fromEntries(clusters) }
+  return { ...raw, providers: Object.fromEntries(providers), clusters: Object.fromEntries(clusters), routes: namedRoutes(raw.routes) }
 }
 
 function deepFreeze<T>(value: T): T {

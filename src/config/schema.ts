@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { clusters } from './cluster.ts'
 import { providers } from './provider.ts'
+import { routes } from './route.ts'
 import { cidr, duration, origin, port, reference, secureUrl, size, text } from './values.ts'
 
 const listen = z.strictObject({
@@ -58,6 +59,7 @@ export const configSchema = z.strictObject({
   store,
   providers: providers.describe('Who may vouch for callers'),
   clusters: clusters.default({}).describe('Kubernetes API servers under /clusters/{name}'),
+  routes: routes.default([]).describe('HTTP services, each under a host and a path'),
   sessions: z
     .strictObject({ idle: duration.prefault('30m'), absolute: duration.prefault('8h') })
     .prefault({})

@@ -1,7 +1,9 @@
 /** What parses but must not start: rules over several keys. Each yields a fault with its mend. */
+import { commandLineFaults } from './command-line-faults.ts'
 import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
 import { forwardingFaults } from './forwarded-tokens.ts'
+import { routeFaults } from './route-faults.ts'
 import { isLoopbackHost } from './values.ts'
 
 /** All unsafe combinations of a configuration; an empty list means it may start. */
@@ -9,9 +11,11 @@ export function unsafe(config: Config): Fault[] {
   return [
     ...listeners(config),
     ...issuers(config),
+    ...commandLineFaults(config),
     ...prefixes(config),
     ...clusterRights(config),
     ...forwardingFaults(config),
+    ...routeFaults(config),
     ...lifetimes(config),
     ...keyRing(config),
   ]

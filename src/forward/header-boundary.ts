@@ -7,6 +7,7 @@
  * can equal one of theirs. There is one builder, whatever the protocol of the request.
  */
 import { type Credential, type HeaderLine, present } from '../credential.ts'
+import { FIELD_VALUE, forOneCaller } from './answer-lines.ts'
 
 /** What the API server and its clients say to each other and a proxy may repeat. Folded names. */
 const TO_KUBERNETES = new Set([
@@ -106,9 +107,6 @@ const ONE_LINE = new Set([
   'cache-control',
 ])
 
-/** What Node takes as a header's value; a line with anything else is dropped rather than mended. */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
-
 /**
  * Header lines of the upstream's answer that reach the caller. Cookies and hop-by-hop headers never do, and no store
  * may keep an answer for others.
@@ -130,13 +128,4 @@ export function inboundHeaders(lines: readonly HeaderLine[], mount: string): Hea
   }
   if (!seen.has('cache-control')) passed.push(['Cache-Control', 'no-cache, private'])
   return passed
-}
-
-/** The answer was made for one caller; what an upstream calls public is so only to those it knows. */
-function forOneCaller(cacheControl: string): string {
-  const kept = cacheControl
-    .split(',')
-    .map((directive) => directive.trim())
-    .filter((directive) => !/^(public|private|s-maxage)\b/i.test(directive))
-  return [...kept.filter(Boolean), 'private'].join(', ')
 }

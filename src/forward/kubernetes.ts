@@ -17,6 +17,7 @@ import type { Act, Acted, Grant } from '../grant.ts'
 import { callerBody } from './caller-body.ts'
 import { SANDBOX, shownOnly } from './cookie-answers.ts'
 import { type EndCause, Ends, whyEnded } from './ends.ts'
+import { finished } from './finished.ts'
 import { inboundHeaders, outboundHeaders } from './header-boundary.ts'
 import type { Forwarded, OnHead, Upstream } from './upstream.ts'
 
@@ -158,19 +159,6 @@ async function conclude(response: ServerResponse, conclusion: Conclusion): Promi
   return end === 'complete'
     ? { result: 'completed', cause: 'complete', ...facts }
     : { result: 'failed', cause: why, code: 'upstream_broke', ...facts }
-}
-
-/** Ends an answer properly; a caller that does not fetch the rest of it in time is cut off. */
-function finished(response: ServerResponse, withinMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    if (response.destroyed) return resolve()
-    const cut = setTimeout(() => response.destroy(), withinMs)
-    response.once('close', () => {
-      clearTimeout(cut)
-      resolve()
-    })
-    response.end()
-  })
 }
 
 /** The audit id an API server names, if it has the usual form. */

@@ -11,6 +11,7 @@ import { Refusal } from '../errors.ts'
 import type { Act, Acted, Grant } from '../grant.ts'
 import { callerBody } from './caller-body.ts'
 import { Ends, whyEnded } from './ends.ts'
+import { finished } from './finished.ts'
 import { type Arrival, inboundRouteHeaders, outboundRouteHeaders } from './route-headers.ts'
 import type { Forwarded, OnHead, Upstream } from './upstream.ts'
 
@@ -122,17 +123,4 @@ async function send(
 
 function isEventStream(headers: readonly (readonly [string, string])[]): boolean {
   return headers.some(([name, value]) => /^content-type$/i.test(name) && /^text\/event-stream\s*(?:;|$)/i.test(value))
-}
-
-/** Ends an answer properly; a caller that does not fetch the rest of it in time is cut off. */
-function finished(response: ServerResponse, withinMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    if (response.destroyed) return resolve()
-    const cut = setTimeout(() => response.destroy(), withinMs)
-    response.once('close', () => {
-      clearTimeout(cut)
-      resolve()
-    })
-    response.end()
-  })
 }

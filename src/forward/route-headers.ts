@@ -9,6 +9,7 @@
  * that had them could act as the caller anywhere.
  */
 import { type Credential, type HeaderLine, present } from '../credential.ts'
+import { FIELD_VALUE, forOneCaller } from './answer-lines.ts'
 
 /** What Mandate says about the request besides who asks. */
 export interface Arrival {
@@ -20,9 +21,18 @@ export interface Arrival {
   readonly requestId: string
 }
 
-const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'proxy-connection', 'http2-settings'])
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'proxy-connection',
+  'http2-settings',
+])
 
-/** Ended here, or written anew by us. The last three would have a service act on another path or method than was decided on. */
+/** Ended here, or written anew by us. The last three would have a service act on another path than was decided on. */
 const NOT_PASSED = new Set([
   'authorization',
   'host',
@@ -52,7 +62,7 @@ const IDENTITY = [
   'x-ssl-client-',
   'ssl-client-',
   'x-client-cert',
-  'x-goog-',
+  'x-goog-authenticated-user-',
   'x-amzn-oidc-',
   'x-ms-client-principal',
   'cf-access-',
@@ -66,13 +76,10 @@ export function outboundRouteHeaders(rawHeaders: readonly string[], arrival: Arr
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? ''
     const value = rawHeaders[i + 1] ?? ''
-    const folded = name.toLowerCase()
-    if (isWithheld(folded) || named?.has(folded) === true) continue
-    if (folded !== 'cookie') lines.push(name, value)
-    else {
-      const others = withoutOurs(value)
-      if (others !== '') lines.push(name, others)
-    }
+    const fate = fateOf(name)
+    if (fate === 'withheld' || named?.has(name.toLowerCase()) === true) continue
+    const left = fate === 'cookie' ? withoutOurs(value) : value
+    if (fate === 'passed' || left !== '') lines.push(name, left)
   }
   lines.push(
     ...['X-Forwarded-For', arrival.address, 'X-Forwarded-Proto', arrival.protocol, 'X-Forwarded-Host', arrival.host],
@@ -82,23 +89,47 @@ export function outboundRouteHeaders(rawHeaders: readonly string[], arrival: Arr
   return lines
 }
 
+type Fate = 'passed' | 'withheld' | 'cookie'
+
+/** The same names come with every request, so what becomes of each is found once. Bounded, since callers choose them. */
+const known = new Map<string, Fate>()
+const MOST_KNOWN = 1_000
+const LONGEST_KNOWN = 40
+
+function fateOf(name: string): Fate {
+  const found = known.get(name)
+  if (found !== undefined) return found
+  const folded = name.toLowerCase()
+  const fate = isWithheld(folded) ? 'withheld' : folded === 'cookie' ? 'cookie' : 'passed'
+  if (known.size < MOST_KNOWN && name.length <= LONGEST_KNOWN) known.set(name, fate)
+  return fate
+}
+
 function isWithheld(folded: string): boolean {
-  if (HOP_BY_HOP.has(folded) || NOT_PASSED.has(folded) || folded.includes('_')) return true
-  for (const prefix of IDENTITY) if (folded.startsWith(prefix)) return true
-  return false
+  if (folded.includes('_')) return true
+  // Old CGI gateways read every other sign as an underscore, too.
+  const spelled = folded.replaceAll(/[^a-z0-9-]/g, '-')
+  return HOP_BY_HOP.has(spelled) || NOT_PASSED.has(spelled) || IDENTITY.some((prefix) => spelled.startsWith(prefix))
 }
 
 /** The names that `Connection` lists, or undefined for none beyond its usual words. */
-function namedByConnection(rawHeaders: readonly string[]): ReadonlySet<string> | undefined {
+function namedByConnection(rawHeaders: readonly string[]): Set<string> | undefined {
   let named: Set<string> | undefined
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.toLowerCase() !== 'connection') continue
-    const value = (rawHeaders[i + 1] ?? '').toLowerCase()
-    if (value === 'keep-alive' || value === 'close') continue
-    named ??= new Set()
-    for (const word of value.split(',')) named.add(word.trim())
-  }
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2)
+    if (isConnection(rawHeaders[i] ?? '')) named = withWords(named, rawHeaders[i + 1] ?? '')
   return named
+}
+
+function isConnection(name: string): boolean {
+  return name.length === 'connection'.length && name.toLowerCase() === 'connection'
+}
+
+function withWords(named: Set<string> | undefined, connection: string): Set<string> | undefined {
+  const value = connection.toLowerCase()
+  if (value === 'keep-alive' || value === 'close') return named
+  const all = named ?? new Set()
+  for (const word of value.split(',')) all.add(word.trim())
+  return all
 }
 
 /** Cookies of every Mandate on this host: on loopback several share one (`gateway/cookies.ts`). */
@@ -125,15 +156,13 @@ const NOT_RETURNED = new Set([...HOP_BY_HOP, 'alt-svc', 'clear-site-data'])
 /** Where two lines of one name would let us and the caller each believe another, the first alone is passed on. */
 const ONE_LINE = new Set(['content-type', 'content-length', 'content-encoding', 'location', 'date', 'etag', 'last-modified'])
 
-/** What Node takes as a header's value; a line with anything else is dropped rather than mended. */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
-
 /**
  * Header lines of the service's answer that reach the caller. Its cookies pass unless they would reach beyond its host
  * or stand in for ours; a `Location` within its own origin is turned into the same path of ours.
  */
 export function inboundRouteHeaders(lines: readonly HeaderLine[], upstreamOrigin: string, origin: string): HeaderLine[] {
-  const named = namedByConnection(lines.flat())
+  let named: Set<string> | undefined
+  for (const [name, value] of lines) if (isConnection(name)) named = withWords(named, value)
   const seen = new Set<string>()
   const passed: HeaderLine[] = []
   for (const [name, value] of lines) {
@@ -147,16 +176,6 @@ export function inboundRouteHeaders(lines: readonly HeaderLine[], upstreamOrigin
   }
   if (!seen.has('cache-control')) passed.push(['Cache-Control', 'private'])
   return passed
-}
-
-/** The answer was made for one caller; no cache may keep it for others. */
-function forOneCaller(cacheControl: string): string {
-  const kept = cacheControl
-    .split(',')
-    .map((directive) => directive.trim())
-    .filter((directive) => directive !== '' && !/^(public|private|s-maxage)\b/i.test(directive))
-  if (kept.some((directive) => /^no-store$/i.test(directive))) return kept.join(', ')
-  return [...kept, 'private'].join(', ')
 }
 
 /** True for a cookie of its own host, under a name that is not ours (RFC 6265 5.2). */

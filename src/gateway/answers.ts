@@ -29,6 +29,8 @@ export interface AnswerContext {
   readonly response: ServerResponse
   readonly requestId: string
   readonly form: Form
+  /** Where a page leads to sign in; default: on this host. */
+  readonly signIn?: string
 }
 
 const ENDS_CONNECTION: ReadonlySet<RefusalCode> = new Set([
@@ -40,7 +42,7 @@ const ENDS_CONNECTION: ReadonlySet<RefusalCode> = new Set([
 ])
 
 /** Sends a refusal. Does nothing but close the connection when an answer has already begun. */
-export function answerRefusal({ response, requestId, form }: AnswerContext, refusal: Refusal): void {
+export function answerRefusal({ response, requestId, form, signIn = '/login' }: AnswerContext, refusal: Refusal): void {
   if (response.headersSent) return void response.destroy()
   if (refusal.retryAfterSeconds !== undefined) response.setHeader('Retry-After', String(refusal.retryAfterSeconds))
   // RFC 9110 11.6.1 wants a challenge with every 401; RFC 6750 3.1 names the fault of a token that was sent.
@@ -52,7 +54,7 @@ export function answerRefusal({ response, requestId, form }: AnswerContext, refu
   // Where another parser may see another request begin, this connection takes none any more. Not after 413: a closed
   // socket with unread bytes is reset, and the caller never reads why.
   if (ENDS_CONNECTION.has(refusal.code)) response.setHeader('Connection', 'close')
-  if (form === 'page') return answerPage(response, refusal.status, refusalPage(refusal, requestId), requestId)
+  if (form === 'page') return answerPage(response, refusal.status, refusalPage(refusal, requestId, signIn), requestId)
   const body = form === 'status' ? statusOf(refusal, requestId) : problemOf(refusal, requestId)
   const type = form === 'status' ? 'application/json' : 'application/problem+json'
   send(response, refusal.status, type, NO_CONTENT_POLICY, `${JSON.stringify(body)}\n`, requestId)
@@ -123,12 +125,12 @@ function statusOf(refusal: Refusal, requestId: string) {
   }
 }
 
-function refusalPage(refusal: Refusal, requestId: string) {
+function refusalPage(refusal: Refusal, requestId: string, signIn: string) {
   return page({
     title: refusal.title,
     body: [
       { kind: 'text', text: refusal.detail === undefined ? refusal.mend : `${sentence(refusal.detail)} ${refusal.mend}` },
-      { kind: 'actions', actions: [{ label: 'Sign in', href: '/login' }] },
+      { kind: 'actions', actions: [{ label: 'Sign in', href: signIn }] },
       { kind: 'small', text: `${refusal.code} · request ${requestId}` },
     ],
   })

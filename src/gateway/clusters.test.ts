@@ -27,6 +27,7 @@ function attemptOf(
     writes,
     cookie: cookie ? new Secret('c') : undefined,
     authorization: cookie ? undefined : new Secret('Bearer t'),
+    self: 'https://mandate.example',
     origin: undefined,
     fetchSite,
   })

@@ -2,8 +2,9 @@
  * Door 1: HTTP. Framing first, then either the journey or one of the few endpoints outside it.
  *
  * The endpoints outside the journey are the ones that make or end callers, and the two that show who one is:
- * /, /login, /callback/{provider}, /logout, /back-channel-logout/{provider}, /whoami, and /.mandate/command-line. Everything else is the journey
- * or a 404. Health and metrics are on a port of their own (`operations.ts`).
+ * /, /login, /callback/{provider}, /logout, /back-channel-logout/{provider}, /whoami, and what lies below /.mandate.
+ * Everything else is the journey or a 404. They and /clusters are on the sign-in host alone; every other host has its
+ * routes and /.mandate/session. Health and metrics are on a port of their own (`operations.ts`).
  */
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -15,12 +16,14 @@ import type { Log } from '../log.ts'
 import { type Metrics, methodLabel, statusLabel } from '../metrics.ts'
 import { Secret } from '../secret.ts'
 import { answerRefusal, type Form } from './answers.ts'
-import { type Cluster, clusterAttempt } from './clusters.ts'
+import { type Cluster, type ClusterAttempt, clusterAttempt } from './clusters.ts'
 import type { CommandLineEndpoint } from './command-line.ts'
 import type { Cookies } from './cookies.ts'
+import type { HostSignIn } from './host-sessions.ts'
 import type { InFlight } from './in-flight.ts'
 import { type RequestHead, readHead } from './request-head.ts'
 import { readTarget } from './request-target.ts'
+import { type Route, type RouteHost, routeAttempt } from './routes.ts'
 import type { SignInEndpoints } from './sign-in.ts'
 import type { SignOutEndpoints } from './sign-out.ts'
 import { offersUpgrade, readSubprotocols } from './upgrades.ts'
@@ -34,8 +37,13 @@ export interface GatewayParts {
   readonly log: Log
   readonly cookies: Cookies
   readonly clusters: ReadonlyMap<string, Cluster>
+  /** By host name. */
+  readonly routeHosts: ReadonlyMap<string, RouteHost>
+  /** Origin of the sign-in host. */
+  readonly origin: string
   readonly signIn: SignInEndpoints
   readonly signOut: SignOutEndpoints
+  readonly hostSignIn: HostSignIn
   readonly youAre: YouAreEndpoints
   readonly commandLine: CommandLineEndpoint
   /** Host names, without ports, that this gateway answers to. */
@@ -52,14 +60,15 @@ export interface Gateway {
   refuseUnread(peer: string | undefined, refusal: Refusal): Promise<void>
 }
 
-/** What authenticators may see of a visit. */
-export function presentedBy(cookies: Cookies): (visit: Visit, writes: boolean) => Presented {
+/** What authenticators may see of a visit to the host with the origin `self`. */
+export function presentedBy(cookies: Cookies, self: string): (visit: Visit, writes: boolean) => Presented {
   return ({ head, request }, writes) => {
     return {
       method: request.method ?? 'GET',
       writes,
       cookie: cookies.login(head.values.get('cookie')),
       authorization: authorizationOf(head),
+      self,
       origin: head.values.get('origin'),
       fetchSite: head.values.get('sec-fetch-site'),
     }
@@ -75,13 +84,15 @@ function authorizationOf(head: RequestHead): Secret | undefined {
 }
 
 export function createGateway(parts: GatewayParts): Gateway {
-  const presentedOf = presentedBy(parts.cookies)
+  const presentedOf = presentedBy(parts.cookies, parts.origin)
 
-  const enter = (request: IncomingMessage, response: ServerResponse, upgrade: Upgrade | undefined, requestId: string): Visit => {
+  const enter = (request: IncomingMessage, response: ServerResponse, upgrade: Upgrade | undefined, requestId: string) => {
     const head = readHead(request.rawHeaders)
-    checkHost(parts, head)
+    const hostname = hostnameOf(head)
+    if (!parts.hostnames.has(hostname)) throw new Refusal('host_unknown')
     const target = readTarget(request.url ?? '')
-    return { request, response, upgrade, requestId, head, target, address: addressOf(request, head) }
+    const visit: Visit = { request, response, upgrade, requestId, head, target, address: addressOf(request, head) }
+    return { visit, hostname }
   }
 
   const addressOf = (request: IncomingMessage, head?: RequestHead) =>
@@ -95,6 +106,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       if (first === 'callback') return (visit) => parts.signIn.callback(visit, second)
       if (first === 'back-channel-logout') return (visit) => parts.signOut.backChannel(visit, second)
       if (first === '.mandate' && second === 'command-line') return parts.commandLine.document
+      if (first === '.mandate' && second === 'authorize') return parts.hostSignIn.authorize
       return undefined
     }
     switch (first) {
@@ -111,24 +123,63 @@ export function createGateway(parts: GatewayParts): Gateway {
     }
   }
 
-  const journey = async (visit: Visit): Promise<void> => {
+  /** The refusal with which it ended, or undefined when it was answered. */
+  const journey = async ({ attempt, act, stream }: ClusterAttempt): Promise<Refusal | undefined> => {
     const began = performance.now()
-    const { attempt, act, stream } = clusterAttempt(parts.clusters, visit, presentedOf, parts.bodyLimit)
     const place = parts.inFlight.place(parts.steps.authorizer, stream)
     const outcome = await access({ ...parts.steps, authorizer: place.authorizer }, attempt, act).finally(place.leave)
-    const route = `cluster/${attempt.resource.id}`
+    const route = `${attempt.resource.type}/${attempt.resource.id}`
     parts.metrics.count('mandate_requests_total', {
       route,
       method: methodLabel(attempt.presented.method),
       status: statusLabel(statusOf(outcome)),
     })
-    if (!stream) parts.metrics.observe('mandate_request_duration_seconds', { route }, (performance.now() - began) / 1000)
-    if (outcome.result === 'refused') refuse(visit.response, visit.requestId, 'status', outcome.refusal)
+    const wentOn = stream || (outcome.result === 'acted' && outcome.acted.result === 'stream-closed')
+    if (!wentOn) parts.metrics.observe('mandate_request_duration_seconds', { route }, (performance.now() - began) / 1000)
+    return outcome.result === 'refused' ? outcome.refusal : undefined
+  }
+
+  const toCluster = async (visit: Visit): Promise<void> => {
+    const refusal = await journey(clusterAttempt(parts.clusters, visit, presentedOf, parts.bodyLimit))
+    if (refusal !== undefined) refuse(visit.response, visit.requestId, 'status', refusal)
+  }
+
+  const toRoute = async (visit: Visit, host: RouteHost, route: Route, form: Form): Promise<void> => {
+    const prepared = routeAttempt(host, route, visit, parts.bodyLimit)
+    const refusal = await journey(prepared)
+    if (refusal === undefined) return
+    // Whoever opens a page and is nobody yet is led to sign in; a tool, and who showed a bearer, is told.
+    const leads = refusal.status === 401 && route.persons && prepared.attempt.presented.authorization === undefined
+    if (!leads || !opensPage(visit) || visit.response.headersSent) return refuse(visit.response, visit.requestId, form, refusal)
+    parts.metrics.count('mandate_refusals_total', { reason: refusal.code })
+    parts.hostSignIn.lead(visit, host)
+  }
+
+  /** Everything on a host that is not the sign-in host. */
+  const onRouteHost = async (visit: Visit, host: RouteHost, form: Form): Promise<void> => {
+    const [first, second, ...rest] = visit.target.segments
+    if (first === '.mandate') {
+      if (second === 'session' && rest.length === 0) return parts.hostSignIn.session(visit, host)
+      throw new Refusal('not_found')
+    }
+    const route = host.find(visit.target.segments)
+    if (route === undefined) throw new Refusal('not_found')
+    await toRoute(visit, host, route, form)
+  }
+
+  /** Everything on the sign-in host but /clusters. */
+  const onSignInHost = async (visit: Visit, host: RouteHost | undefined, form: Form): Promise<void> => {
+    const endpoint = endpointOf(visit)
+    if (endpoint !== undefined) return endpoint(visit)
+    const route = host?.find(visit.target.segments)
+    if (host === undefined || route === undefined) throw new Refusal('not_found')
+    await toRoute(visit, host, route, form)
   }
 
   const refuse = (response: ServerResponse, requestId: string, form: Form, refusal: Refusal) => {
     parts.metrics.count('mandate_refusals_total', { reason: refusal.code })
-    answerRefusal({ response, requestId, form }, refusal)
+    // Absolute, because it may be said on a host that nobody signs in on.
+    answerRefusal({ response, requestId, form, signIn: `${parts.origin}/login` }, refusal)
   }
 
   /** Refusals outside the journey are recorded here; inside it `access` has done so. */
@@ -161,15 +212,16 @@ export function createGateway(parts: GatewayParts): Gateway {
       // A write to a socket that is gone is the caller's departure, not a fault.
       response.on('error', () => undefined)
       try {
-        const visit = enter(request, response, upgrade, requestId)
+        const { visit, hostname } = enter(request, response, upgrade, requestId)
         address = visit.address
+        const host = parts.routeHosts.get(hostname)
+        const isRouteHost = host?.isSignInHost === false
         // Elsewhere nothing speaks another protocol; other offers (h2c) may be passed over (RFC 9110 7.8).
-        if (upgrade === undefined && offersUpgrade(visit.head.values.get('upgrade'))) throw new Refusal('upgrade_unsupported')
-        if (visit.target.segments[0] === 'clusters' && visit.target.segments.length > 1) return await journey(visit)
-        if (wantsPage(visit)) form = 'page'
-        const endpoint = endpointOf(visit)
-        if (endpoint === undefined) throw new Refusal('not_found')
-        await endpoint(visit)
+        if ((upgrade === undefined || isRouteHost) && offersUpgrade(visit.head.values.get('upgrade')))
+          throw new Refusal('upgrade_unsupported')
+        if (!isRouteHost && visit.target.segments[0] === 'clusters' && visit.target.segments.length > 1) return await toCluster(visit)
+        form = wantsPage(visit) ? 'page' : 'problem'
+        await (isRouteHost ? onRouteHost(visit, host, form) : onSignInHost(visit, host, form))
       } catch (error) {
         refuse(response, requestId, form, await recordRefusal(request.method ?? '', requestId, address, reasonOf(error, parts.log)))
       }
@@ -185,9 +237,17 @@ function statusOf(outcome: Outcome): number {
   return outcome.result === 'refused' ? outcome.refusal.status : outcome.acted.status
 }
 
-/** A name that is not ours is refused: DNS rebinding ends here, and no cache in front is poisoned. */
-function checkHost({ hostnames }: GatewayParts, head: RequestHead): void {
+/** True when a browser opens a page, not when a script of one asks for HTML: it could not follow to another origin. */
+function opensPage(visit: Visit): boolean {
+  const mode = visit.head.values.get('sec-fetch-mode')
+  return wantsPage(visit) && (mode === undefined || mode === 'navigate')
+}
+
+/**
+ * The name in the Host header, without its port; '' for what is none. A name that is not ours is refused: DNS rebinding
+ * ends here, and no cache in front is poisoned.
+ */
+function hostnameOf(head: RequestHead): string {
   const host = head.values.get('host')?.toLowerCase() ?? ''
-  if (!/^(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d{1,5})?$/.test(host)) throw new Refusal('host_unknown')
-  if (!hostnames.has(host.replace(/:\d+$/, ''))) throw new Refusal('host_unknown')
+  return /^(\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::\d{1,5})?$/.exec(host)?.[1] ?? ''
 }

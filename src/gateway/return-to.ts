@@ -9,8 +9,14 @@ import { Refusal } from '../errors.ts'
 
 const MOST_LENGTH = 2_048
 
-/** A path on `origin`, normalised. Throws Refusal `return_to_refused`. */
+/** A path on the sign-in host, normalised; never one that would begin or end a login. Throws Refusal `return_to_refused`. */
 export function readReturnTo(value: string | undefined, origin: string): string {
+  const path = readPathOn(value, origin)
+  return /^\/(login|logout|callback)(\/|\?|#|$)/.test(path) ? '/' : path
+}
+
+/** A path on `origin`, normalised. Throws Refusal `return_to_refused`. */
+export function readPathOn(value: string | undefined, origin: string): string {
   if (value === undefined || value === '') return '/'
   if (value.length > MOST_LENGTH) throw new Refusal('return_to_refused', { detail: 'it is too long' })
   // Browsers drop tabs and line breaks and trim spaces before they parse; a value that relies on it is an attack.
@@ -22,6 +28,5 @@ export function readReturnTo(value: string | undefined, origin: string): string 
   // Dot segments can leave a path that begins with two slashes, which a browser reads as another host.
   if (path.startsWith('//') || /^\/(?:%(?:09|0[ad]|20|2f|5c))/i.test(path))
     throw new Refusal('return_to_refused', { detail: 'it is not a path on this site' })
-  if (/^\/(login|logout|callback)(\/|\?|#|$)/.test(path)) return '/'
   return path
 }

@@ -21,6 +21,7 @@ const UNWISE: Readonly<Record<string, readonly string[]>> = {
   'examples/mandate-minimal.yaml': ['store.memory'],
   'examples/mandate-redis-two-providers.yaml': ['clusters.prod.as', 'providers.partners.accessTokenType'],
   'examples/mandate-impersonation.yaml': ['store.memory', 'clusters.here.as'],
+  'examples/mandate-route.yaml': ['store.memory', 'routes.0.upstream', 'routes.1.upstream'],
 }
 
 const load = (path: string): Promise<Config> => {
@@ -32,7 +33,7 @@ const objectsOf = (path: string) => parseAllDocuments(contentOf(path)).map((docu
 
 describe('the examples', () => {
   test('are all known here', () => {
-    const others = ['examples/impersonation-rbac.yaml', 'examples/kube-apiserver-authentication.yaml']
+    const others = ['examples/impersonation-rbac.yaml', 'examples/kube-apiserver-authentication.yaml', 'examples/kubernetes-client']
     assert.deepEqual(filesOf('examples/*'), [...Object.keys(UNWISE), ...others].sort())
   })
 
@@ -59,7 +60,7 @@ describe('the examples', () => {
       [key: string]: unknown
     }
     const parts = PAGES.flatMap((page) =>
-      [...contentOf(page).matchAll(/^```yaml\n((?:clusters|clientAuth|partners):[\s\S]*?)^```/gm)].map(
+      [...contentOf(page).matchAll(/^```yaml\n((?:clusters|routes|clientAuth|partners):[\s\S]*?)^```/gm)].map(
         ([, block = '']) => parseDocument(block).toJS() as object,
       ),
     )
@@ -72,7 +73,11 @@ describe('the examples', () => {
             ? { ...minimal.providers, ...part }
             : minimal.providers
       // Which of several providers a cluster trusts is another part's matter.
-      const whole = { ...minimal, ...('clusters' in part ? part : 'partners' in part ? { clusters: {} } : {}), providers }
+      const whole = {
+        ...minimal,
+        ...('clusters' in part || 'routes' in part ? part : 'partners' in part ? { clusters: {} } : {}),
+        providers,
+      }
       assert.doesNotThrow(() => parseConfig(JSON.stringify(whole)), JSON.stringify(part))
     }
   })

@@ -19,6 +19,7 @@ import { promise5 } from '../journeys/promise-5-nothing-leaks.journey.ts'
 import { promise6 } from '../journeys/promise-6-same-bytes.journey.ts'
 import { promise7 } from '../journeys/promise-7-no-record-no-action.journey.ts'
 import { promise9 } from '../journeys/promise-9-issuers-apart.journey.ts'
+import { routes } from '../journeys/routes.journey.ts'
 import { signIn } from '../journeys/sign-in.journey.ts'
 import { signOut } from '../journeys/sign-out.journey.ts'
 import { worldWithNode } from './https-stage.ts'
@@ -36,6 +37,7 @@ promise6('on real parts', realParts)
 promise7('on real parts', realParts)
 hostileContent('on real parts', realParts)
 signOut('on real parts', realParts)
+routes('on real parts', realParts)
 clientAuthentication('on real parts', realParts)
 promise1('on real parts', realParts)
 promise2('on real parts', realParts)

@@ -1,0 +1,92 @@
+/**
+ * Routes that must not be configured.
+ *
+ * Security: the login cookie lives on the sign-in host, so a service there could do with it what it likes; and nothing
+ * may stand where people sign in. Every host whose cookies Mandate sets is one that it can protect: https, or loopback.
+ */
+import type { Config } from './config.ts'
+import type { Fault } from './faults.ts'
+import type { RouteConfig } from './route.ts'
+import { isLoopbackHost } from './values.ts'
+
+/** First segments that are Mandate's own on the sign-in host. */
+const RESERVED = new Set(['', '**', 'login', 'logout', 'callback', 'whoami', 'clusters', '.mandate', 'back-channel-logout'])
+
+type Parts = Pick<Config, 'routes' | 'publicUrl' | 'listen' | 'providers'>
+
+/** The faults of all routes; none where there are none. */
+export function routeFaults(config: Parts): Fault[] {
+  return [
+    ...twins(config.routes),
+    ...config.routes.flatMap((route, at) => [...faultsOfHost(config, route, at), ...faultsOfPath(config, route, at)]),
+  ]
+}
+
+/** Host names by which the sign-in host is reached besides its own. */
+export function aliasesOf({ publicUrl, listen }: Pick<Config, 'publicUrl' | 'listen'>): ReadonlySet<string> {
+  const { hostname } = new URL(publicUrl)
+  const all = new Set([...listen.names, ...(isLoopbackHost(hostname) ? ['localhost', '127.0.0.1', '[::1]'] : [])])
+  all.delete(hostname)
+  return all
+}
+
+function twins(routes: readonly RouteConfig[]): Fault[] {
+  const names = new Map<string, number>()
+  const matches = new Map<string, number>()
+  const second = (seen: Map<string, number>, key: string, at: number) => {
+    const first = seen.get(key)
+    if (first === undefined) seen.set(key, at)
+    return first
+  }
+  return routes.flatMap(({ name, match }, at): Fault[] => {
+    const faults: Fault[] = []
+    const likeName = second(names, name, at)
+    if (likeName !== undefined)
+      faults.push({ path: `routes.${at}.name`, problem: `is that of routes.${likeName} as well`, mend: 'give each route its own name' })
+    const likeMatch = second(matches, `${match.host} ${match.path}`, at)
+    if (likeMatch !== undefined)
+      faults.push({ path: `routes.${at}.match`, problem: `is that of routes.${likeMatch} as well`, mend: 'keep one of the two' })
+    return faults
+  })
+}
+
+function faultsOfHost(config: Parts, { match, allow, sameOriginOpen }: RouteConfig, at: number): Fault[] {
+  const { protocol, hostname } = new URL(config.publicUrl)
+  const path = `routes.${at}.match.host`
+  const faults = (allow.providers ?? [])
+    .filter((name) => !Object.hasOwn(config.providers, name))
+    .map(
+      (name): Fault => ({
+        path: `routes.${at}.allow.providers`,
+        problem: `names ${name}, which is not configured`,
+        mend: 'name a configured provider',
+      }),
+    )
+  if (aliasesOf(config).has(match.host)) {
+    return [...faults, { path, problem: 'is another name of the sign-in host', mend: `write ${hostname}, or a host of its own` }]
+  }
+  if (match.host === hostname && allow.callers.includes('person') && !sameOriginOpen) {
+    faults.push({
+      path,
+      problem: 'is the sign-in host: a page there could use the login cookie of whoever opens it',
+      mend: 'give it a host of its own, allow machines alone, or write sameOriginOpen: true',
+    })
+  }
+  if (protocol === 'http:' && !isLoopbackHost(match.host) && !match.host.endsWith('.localhost')) {
+    faults.push({
+      path,
+      problem: 'would be served over plain http, as publicUrl is, to other machines',
+      mend: 'use https in publicUrl, or a host such as app.localhost',
+    })
+  }
+  return faults
+}
+
+function faultsOfPath(config: Parts, { match }: RouteConfig, at: number): Fault[] {
+  const [first = ''] = match.path.slice(1).split('/')
+  const onSignInHost = match.host === new URL(config.publicUrl).hostname
+  if (onSignInHost ? !RESERVED.has(first) : first !== '.mandate') return []
+  const problem = 'covers a path that is reserved for Mandate itself'
+  const mend = onSignInHost ? 'write a path below a first segment of its own, such as /app/**' : 'choose another path'
+  return [{ path: `routes.${at}.match.path`, problem, mend }]
+}

@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { advice } from './advice.ts'
+import { configOf, type Draft, faultsAfter, lineOf } from './config.fake.ts'
+
+const route = (changes: Record<string, unknown> = {}) => ({
+  match: { host: 'app.example', path: '/**' },
+  allow: {},
+  upstream: 'https://app.svc',
+  ...changes,
+})
+const at = (host: string, path: string, changes: Record<string, unknown> = {}) => route({ match: { host, path }, ...changes })
+const withRoutes =
+  (...routes: unknown[]) =>
+  (draft: Draft) => {
+    draft['routes'] = routes
+  }
+const onLoopback =
+  (...routes: unknown[]) =>
+  (draft: Draft) => {
+    draft['publicUrl'] = 'http://localhost:8080'
+    draft['routes'] = routes
+  }
+const one = (...change: Parameters<typeof faultsAfter>) => {
+  const faults = faultsAfter(...change)
+  assert.equal(faults.length, 1, faults.join('\n'))
+  return faults[0] ?? ''
+}
+
+describe('a route is refused', () => {
+  for (const path of [
+    '',
+    'db',
+    '//',
+    '//db',
+    '/db//x',
+    '/./x',
+    '/../x',
+    '/db/..',
+    '/db/.',
+    '/*',
+    '/db/*',
+    '/**/x',
+    '/db**',
+    '/db/**/',
+    '/a%20b',
+    '/a;b',
+    '/a\\b',
+    '/a b',
+    '/a?b',
+    '/a#b',
+    '/é',
+    '/a\n',
+    ' /a',
+  ]) {
+    test(`with the path ${JSON.stringify(path)}`, () => {
+      assert.match(one(withRoutes(at('app.example', path))), /^routes\.0\.match\.path \| does not have the form that it needs/)
+    })
+  }
+
+  for (const host of [
+    '',
+    'App.example',
+    'app.example:8443',
+    'app..example',
+    '.example',
+    '-a.example',
+    'a_b.example',
+    '[::1]',
+    '*.example',
+    'a b',
+    `${'a'.repeat(64)}.example`,
+  ]) {
+    test(`with the host ${JSON.stringify(host)}`, () => {
+      assert.match(one(withRoutes(at(host, '/**'))), /^routes\.0\.match\.host \| does not have the form/)
+    })
+  }
+
+  for (const [upstream, problem] of [
+    ['ftp://app', 'is not an http or https URL'],
+    ['app:8080', 'is not an http or https URL'],
+    ['http://user:pw@app', 'carries a user name or password'],
+    ['http://app/x', 'has a path'],
+    ['http://app?x', 'carries a query or fragment'],
+  ] as const) {
+    test(`with the upstream ${upstream}`, () => {
+      assert.match(one(withRoutes(route({ upstream }))), new RegExp(`^routes\\.0\\.upstream \\| ${problem}`))
+    })
+  }
+
+  test('with a key that Mandate does not know', () => {
+    assert.match(one(withRoutes(route({ methods: ['GET'] }))), /^routes\.0\.methods \| is not a key/)
+  })
+
+  test('without anybody who may use it', () => {
+    assert.match(one(withRoutes(route({ allow: { callers: [] } }))), /^routes\.0\.allow\.callers \| is empty/)
+    assert.match(one(withRoutes(route({ allow: undefined }))), /^routes\.0\.allow \| is missing/)
+  })
+
+  test('for a provider that is not configured', () => {
+    assert.match(one(withRoutes(route({ allow: { providers: ['other'] } }))), /^routes\.0\.allow\.providers \| names other/)
+  })
+
+  test('with the match of another, and with its name', () => {
+    assert.match(one(withRoutes(at('app.example', '/a'), at('app.example', '/a'))), /^routes\.1\.match \| is that of routes\.0/)
+    assert.match(
+      one(withRoutes(at('app.example', '/a', { name: 'x' }), at('app.example', '/b', { name: 'x' }))),
+      /^routes\.1\.name \| is that of routes\.0/,
+    )
+    assert.match(
+      one(withRoutes(at('app.example', '/a'), at('app.example', '/b', { name: 'app-example-0' }))),
+      /^routes\.1\.name \| is that of routes\.0/,
+    )
+  })
+
+  test('on the sign-in host for people, unless it is opened in so many words', () => {
+    const mine = (changes: object) => withRoutes(at('mandate.example', '/app/**', { ...changes }))
+    assert.match(one(mine({})), /^routes\.0\.match\.host \| is the sign-in host/)
+    assert.match(one(mine({ allow: { callers: ['machine', 'person'] } })), /is the sign-in host/)
+    assert.match(one(onLoopback(at('localhost', '/app/**'))), /is the sign-in host/)
+    assert.deepEqual(faultsAfter(mine({ sameOriginOpen: true })), [])
+    assert.deepEqual(faultsAfter(mine({ allow: { callers: ['machine'] } })), [])
+  })
+
+  for (const path of [
+    '/',
+    '/**',
+    '/login',
+    '/logout',
+    '/login/**',
+    '/callback/x',
+    '/whoami',
+    '/clusters/**',
+    '/.mandate/**',
+    '/back-channel-logout/corp',
+  ]) {
+    test(`on the sign-in host with the reserved path ${path}`, () => {
+      assert.match(
+        one(withRoutes(at('mandate.example', path, { sameOriginOpen: true }))),
+        /^routes\.0\.match\.path \| covers a path that is reserved/,
+      )
+    })
+  }
+
+  test('on another host with a path of Mandate', () => {
+    assert.match(one(withRoutes(at('app.example', '/.mandate/session'))), /reserved/)
+    assert.deepEqual(faultsAfter(withRoutes(at('app.example', '/login'), at('app.example', '/'))), [])
+  })
+
+  test('on another name of the sign-in host, opened or not', () => {
+    const named = (draft: Draft) => {
+      draft.listen['names'] = ['mandate.svc']
+      draft['routes'] = [at('mandate.svc', '/app/**', { sameOriginOpen: true })]
+    }
+    assert.match(one(named), /^routes\.0\.match\.host \| is another name of the sign-in host/)
+    assert.match(one(onLoopback(at('127.0.0.1', '/app/**', { sameOriginOpen: true }))), /is another name of the sign-in host/)
+  })
+
+  test('for other machines while publicUrl is plain http', () => {
+    assert.match(one(onLoopback(at('app.example', '/**'))), /^routes\.0\.match\.host \| would be served over plain http/)
+    assert.deepEqual(faultsAfter(onLoopback(at('app.localhost', '/**'), at('127.0.0.2', '/**'))), [])
+  })
+})
+
+describe('a route', () => {
+  test('loads with any canonical path', () => {
+    for (const path of ['/', '/**', '/db', '/db/', '/db/**', '/a/b.c/d~e/**', "/a!$&'()+,=:@-_/x", '/.well-known/x', '/...'])
+      assert.deepEqual(faultsAfter(withRoutes(at('app.example', path))), [], path)
+  })
+
+  test('has a name that fits where names stand, its own or one of its host and place', () => {
+    const { routes } = configOf(withRoutes(at('app.lab.example', '/**'), route({ name: 'shop' }), at(`${'a'.repeat(60)}.example`, '/**')))
+    assert.deepEqual(
+      routes.map(({ name }) => name),
+      ['app-lab-example-0', 'shop', `${'a'.repeat(60)}-2`],
+    )
+    assert.ok(Object.isFrozen(routes) && Object.isFrozen(routes[0]))
+  })
+
+  test('may lead to plain http in a cluster, which is said to be unwise', () => {
+    const unwise = (upstream: string) => advice(configOf(withRoutes(route({ upstream })))).map(lineOf)
+    assert.ok(unwise('http://app.svc:8080').some((line) => line.startsWith('routes.0.upstream | is plain http')))
+    assert.ok(!unwise('http://127.0.0.1:8080').some((line) => line.startsWith('routes')))
+    assert.ok(!unwise('https://app.svc').some((line) => line.startsWith('routes')))
+  })
+
+  test('is unwise on the sign-in host', () => {
+    const config = configOf(withRoutes(at('mandate.example', '/app/**', { sameOriginOpen: true })))
+    assert.ok(advice(config).some(({ path }) => path === 'routes.0.sameOriginOpen'))
+  })
+})

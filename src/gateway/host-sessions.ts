@@ -1,0 +1,119 @@
+/**
+ * Signing in on a host that is not the sign-in host: GET /.mandate/authorize there, GET /.mandate/session here.
+ *
+ * A page navigation without a login is led to the sign-in host with the digest of a binding that only this browser has
+ * for this host; the sign-in host answers, after a sign-in where one is needed, with a code for that host and binding;
+ * and the host turns the code into a cookie of its own (`logins/host-sessions.ts`).
+ *
+ * Security: a code is made for configured hosts alone and leads to a path of that host, read as a browser would read
+ * it. Both steps are page navigations and nothing else, where a browser says what it fetches for: no frame, no image and
+ * no script of another host can take them on a person's behalf.
+ */
+import { randomBytes } from 'node:crypto'
+import { whoOf } from '../audit/audit-event.ts'
+import type { AuditSink } from '../audit/audit-sink.ts'
+import { Refusal } from '../errors.ts'
+import type { HostSessions } from '../logins/host-sessions.ts'
+import type { Logins } from '../logins/logins.ts'
+import { Secret } from '../secret.ts'
+import { answerRedirect } from './answers.ts'
+import type { Cookies } from './cookies.ts'
+import { readPathOn } from './return-to.ts'
+import type { RouteHost } from './routes.ts'
+import { queryOf, requireMethod, type Visit } from './visit.ts'
+
+export interface HostSignInParts {
+  /** Origin of the sign-in host. */
+  readonly origin: string
+  readonly hosts: ReadonlyMap<string, RouteHost>
+  readonly cookies: Cookies
+  readonly sessions: HostSessions
+  readonly logins: Pick<Logins, 'find'>
+  readonly audit: AuditSink
+}
+
+export interface HostSignIn {
+  /** Leads a browser without a login to the sign-in and back. */
+  lead(visit: Visit, host: RouteHost): void
+  /** GET /.mandate/authorize?host=&return_to=&browser= on the sign-in host */
+  authorize(visit: Visit): Promise<void>
+  /** GET /.mandate/session?code= on every other host */
+  session(visit: Visit, host: RouteHost): Promise<void>
+}
+
+const RANDOM = /^[A-Za-z0-9_-]{43}$/
+// What /login takes as the way back, with this path within it.
+const LONGEST_WAY_BACK = 2_048
+
+export function createHostSignIn(parts: HostSignInParts): HostSignIn {
+  const { origin, hosts, cookies, sessions, logins, audit } = parts
+
+  return {
+    lead(visit, host) {
+      if (host.isSignInHost) return answerRedirect(visit.response, loginUrl(visit.target.raw), visit.requestId)
+      const sent = cookies.browser(visit.head.values.get('cookie'))
+      // Several tabs may be on their way at once: they share a binding.
+      const browser = sent !== undefined && RANDOM.test(sent.expose()) ? sent : new Secret(randomBytes(32).toString('base64url'))
+      visit.response.setHeader('Set-Cookie', cookies.setBrowser(browser))
+      answerRedirect(visit.response, origin + authorizePath(host, visit.target.raw, browser), visit.requestId)
+    },
+
+    async authorize(visit) {
+      requireMethod(visit, 'GET')
+      requireNavigation(visit)
+      const query = queryOf(visit, ['host', 'return_to', 'browser'])
+      const host = hosts.get(query.get('host') ?? '')
+      if (host === undefined || host.isSignInHost || !host.persons)
+        throw new Refusal('return_to_refused', { detail: 'it is not a host that people sign in to' })
+      const returnTo = readPathOn(query.get('return_to') ?? undefined, host.origin)
+      const browser = query.get('browser') ?? ''
+      if (!RANDOM.test(browser)) throw new Refusal('session_code_unknown')
+      const cookie = cookies.login(visit.head.values.get('cookie'))
+      const login = cookie && (await logins.find(cookie.digest()))
+      if (login === undefined) return answerRedirect(visit.response, loginUrl(visit.target.raw), visit.requestId)
+      const code = await sessions.mint({ origin: host.origin, browser, loginId: login.loginId, returnTo })
+      answerRedirect(visit.response, `${host.origin}/.mandate/session?code=${code.expose()}`, visit.requestId)
+    },
+
+    async session(visit, host) {
+      requireMethod(visit, 'GET')
+      requireNavigation(visit)
+      const code = new Secret(queryOf(visit, ['code']).get('code') ?? '')
+      const browser = cookies.browser(visit.head.values.get('cookie'))
+      const { loginId, returnTo } = await sessions.take(code, host.origin, browser)
+      const login = await logins.find(loginId)
+      if (login === undefined) throw new Refusal('login_ended')
+      const { principal, ended, endsAt } = login
+      await audit.record({
+        event: 'host-session',
+        attempt: visit.requestId,
+        address: visit.address,
+        who: whoOf({ principal, proof: { kind: 'login', loginId }, ended }),
+        login: loginId,
+        resource: `host/${host.hostname}`,
+      })
+      const cookie = await sessions.begin(loginId, host.origin, endsAt)
+      visit.response.setHeader('Set-Cookie', cookies.setLogin(cookie))
+      answerRedirect(visit.response, returnTo, visit.requestId)
+    },
+  }
+}
+
+function authorizePath({ hostname }: RouteHost, returnTo: string, browser: Secret): string {
+  const path = (back: string) =>
+    `/.mandate/authorize?${new URLSearchParams({ host: hostname, return_to: back, browser: browser.digest() })}`
+  const whole = path(returnTo)
+  // A way back that is too long is better lost than the sign-in.
+  return whole.length <= LONGEST_WAY_BACK ? whole : path('/')
+}
+
+function loginUrl(returnTo: string): string {
+  return `/login?${new URLSearchParams({ return_to: returnTo.length <= LONGEST_WAY_BACK ? returnTo : '/' })}`
+}
+
+/** Fetch Metadata says what an answer is for (Sec-Fetch-Dest); old browsers and plain http off loopback say nothing. */
+function requireNavigation({ head }: Visit): void {
+  const destination = head.values.get('sec-fetch-dest')
+  if (destination === undefined || destination === 'document') return
+  throw new Refusal('origin_refused', { detail: 'it is opened as a page of its own and in no other way' })
+}
