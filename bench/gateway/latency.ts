@@ -3,6 +3,7 @@
 import { Agent as PlainAgent, request as plainRequest } from 'node:http'
 import { Agent, request } from 'node:https'
 import { startKubernetes } from '../../test/real/parts/kube-apiserver.ts'
+import { OBJECTS } from './cluster-objects.ts'
 import { median } from './median.ts'
 import { startSubject } from './subject.ts'
 
@@ -69,44 +70,6 @@ export async function measureLatency(): Promise<LatencyResult> {
 
 const KINDS = ['direct', 'cookie', 'bearer'] as const
 const POD = '/api/v1/namespaces/default/pods/web'
-
-const OBJECTS = [
-  { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'mandate' } },
-  { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'gateway', namespace: 'mandate' } },
-  { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web', namespace: 'default' }, spec: { containers: [{ name: 'web', image: 'web' }] } },
-  {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'ClusterRole',
-    metadata: { name: 'impersonate' },
-    rules: [
-      { apiGroups: [''], resources: ['users', 'groups'], verbs: ['impersonate'] },
-      {
-        apiGroups: ['authentication.k8s.io'],
-        resources: ['uids', 'userextras/mandate.dev/provider', 'userextras/mandate.dev/subject'],
-        verbs: ['impersonate'],
-      },
-    ],
-  },
-  binding('impersonate', { kind: 'ServiceAccount', name: 'gateway', namespace: 'mandate' }),
-  // Not `view`: without a controller manager aggregated roles are empty.
-  {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'ClusterRole',
-    metadata: { name: 'read-pods' },
-    rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get'] }],
-  },
-  binding('read-pods', { apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: 'corp:team-a' }),
-]
-
-function binding(role: string, subject: object) {
-  return {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'ClusterRoleBinding',
-    metadata: { name: role },
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
-    subjects: [subject],
-  }
-}
 
 function timed(call: (done: () => void, failed: (error: Error) => void) => void): Promise<number> {
   const began = performance.now()

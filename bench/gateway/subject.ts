@@ -16,6 +16,12 @@ export interface SubjectOptions {
   /** How rights are carried; a token makes it impersonation. */
   readonly brokerToken?: string
   readonly redisUrl?: string
+  /** The one core on which it may run; any of them if not given. */
+  readonly core?: number
+  /** Options of its Node, such as `--cpu-prof`. */
+  readonly node?: readonly string[]
+  /** Changes the configuration before it is written. */
+  readonly adapt?: (config: Record<string, unknown>) => void
   /** Certificate and key for https instead of http. */
   readonly tls?: { readonly certificatePem: string; readonly privateKeyPem: string }
 }
@@ -23,12 +29,14 @@ export interface SubjectOptions {
 export interface Subject {
   readonly process: ChildProcess
   readonly origin: string
+  /** The file of its audit log. */
+  readonly auditLog: string
   /** Milliseconds from the start of the process to a ready gateway. */
   readonly readyAfterMs: number
   /** A login cookie of alice, as a Cookie header. */
   cookie(): Promise<string>
-  /** A bearer of alice for Mandate. */
-  bearer(): string
+  /** A bearer of alice for Mandate, with these claims besides. */
+  bearer(claims?: Readonly<Record<string, unknown>>): string
   /** Resident memory of the gateway in bytes. */
   rss(): Promise<number>
   /** CPU time the gateway has used, in microseconds. */
@@ -96,9 +104,13 @@ export async function startSubject(options: SubjectOptions): Promise<Subject> {
     },
     audit: { file: join(folder, 'audit.jsonl') },
   }
+  options.adapt?.(config)
   await writeFile(join(folder, 'mandate.json'), JSON.stringify(config))
   const began = performance.now()
-  const child = spawn(process.execPath, ['src/main.ts', 'gateway', '-c', join(folder, 'mandate.json')], {
+  const command = [process.execPath, ...(options.node ?? []), 'src/main.ts', 'gateway', '-c', join(folder, 'mandate.json')]
+  // Both become what they start, so that the pid is the gateway's own; it is not to outlive a bench that was killed.
+  const pinned = options.core === undefined ? command : ['taskset', '-c', String(options.core), ...command]
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...pinned], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let complaints = ''
@@ -118,6 +130,7 @@ export async function startSubject(options: SubjectOptions): Promise<Subject> {
   return {
     process: child,
     origin,
+    auditLog: join(folder, 'audit.jsonl'),
     readyAfterMs,
     async cookie() {
       const browser = createBrowser(tls === undefined ? {} : { ca: tls.certificatePem })
@@ -127,7 +140,7 @@ export async function startSubject(options: SubjectOptions): Promise<Subject> {
         .map(({ name, value }) => `${name}=${value}`)
         .join('; ')
     },
-    bearer: () => issuer.mintAccessToken('alice'),
+    bearer: (claims = {}) => issuer.mintAccessToken('alice', { claims }),
     async rss() {
       const status = await readFile(`/proc/${child.pid}/status`, 'utf8')
       return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024

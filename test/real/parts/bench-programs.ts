@@ -1,0 +1,34 @@
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { cacheFolder, pinned } from './locate.ts'
+
+/** Programs that only the benches need, apart from those of `locate.ts`: a default install does not bring them. */
+export type BenchProgram = 'nginx' | 'caddy' | 'oauth2-proxy' | 'wrk' | 'vegeta'
+
+/** The names in versions.env of those that are built; the others are Debian's. */
+const built: Readonly<Partial<Record<BenchProgram, string>>> = {
+  caddy: 'CADDY_VERSION',
+  'oauth2-proxy': 'OAUTH_PROXY_VERSION',
+  vegeta: 'VEGETA_VERSION',
+}
+
+/** The path of a program. Throws an Error that says to run `test/real/install bench` when it is not there. */
+export async function locateForBench(program: BenchProgram): Promise<string> {
+  const version = built[program]
+  // Debian keeps servers where an ordinary user's PATH does not look.
+  const onPath = [...(process.env['PATH'] ?? '').split(delimiter).filter(Boolean), '/usr/sbin']
+  const folders = version === undefined ? onPath : [cacheFolder(program, await pinned(version))]
+  for (const folder of folders) {
+    const path = join(folder, program)
+    if (await executable(path)) return path
+  }
+  throw new Error(`${program} is not on this machine: run test/real/install bench`)
+}
+
+function executable(path: string): Promise<boolean> {
+  return access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  )
+}

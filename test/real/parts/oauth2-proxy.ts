@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ask } from './ask.ts'
+import { locateForBench } from './bench-programs.ts'
+import { type FrontServer, type FrontServerOptions, startPinned } from './pinned-child.ts'
+import { temporaryFolder } from './process.ts'
+
+/** How it is started. */
+export interface OAuth2ProxyOptions extends FrontServerOptions {
+  /** The port of its own; its redirect URI, `redirectUriOf(port)`, must be known to the issuer before. */
+  readonly port: number
+  readonly issuer: string
+  readonly clientId: string
+  readonly clientSecret: string
+  /** With it sessions lie in that Redis, and only a ticket in the cookie. Without it the cookie holds the session. */
+  readonly redisUrl?: string
+}
+
+/** Where its sign-in returns to. */
+export function redirectUriOf(port: number): string {
+  return `http://localhost:${port}/oauth2/callback`
+}
+
+/**
+ * Starts oauth2-proxy as a reverse proxy on one processor: identity headers for the upstream, bearers of the issuer
+ * taken, its request and authentication logs in a file.
+ */
+export async function startOAuth2Proxy(options: OAuth2ProxyOptions): Promise<FrontServer> {
+  const { port, core } = options
+  const program = await locateForBench('oauth2-proxy')
+  const folder = await temporaryFolder('oauth2-proxy')
+  const at = (name: string): string => join(folder.path, name)
+  try {
+    const lines = Object.entries(settings(options, at('access.log'))).map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
+    await writeFile(at('oauth2-proxy.cfg'), `${lines.join('\n')}\n`, { mode: 0o600 })
+    const url = `http://127.0.0.1:${port}`
+    const child = await startPinned(core, {
+      name: 'oauth2-proxy',
+      program,
+      args: ['--config', at('oauth2-proxy.cfg')],
+      env: { GOMAXPROCS: '1' },
+      ready: async () => (await ask(`${url}/ready`)).status === 200,
+      readyWithin: 20_000,
+    })
+    return {
+      url,
+      pid: child.pid,
+      accessLog: at('access.log'),
+      async stop() {
+        await child.stop()
+        await folder.remove()
+      },
+    }
+  } catch (error) {
+    await folder.remove()
+    throw error
+  }
+}
+
+function settings(options: OAuth2ProxyOptions, log: string): Record<string, unknown> {
+  const { upstream, port, issuer, clientId, clientSecret, redisUrl } = options
+  return {
+    http_address: `127.0.0.1:${port}`,
+    upstreams: [`${upstream}/`],
+    provider: 'oidc',
+    oidc_issuer_url: issuer,
+    client_id: clientId,
+    client_secret: clientSecret,
+    redirect_url: redirectUriOf(port),
+    scope: 'openid email profile',
+    code_challenge_method: 'S256',
+    skip_provider_button: true,
+    email_domains: ['*'],
+    cookie_secret: randomBytes(32).toString('base64url'),
+    cookie_secure: false,
+    skip_jwt_bearer_tokens: true,
+    pass_user_headers: true,
+    set_xauthrequest: true,
+    logging_filename: log,
+    // It would begin a new file after 100 MB, and gzip nothing; a run stays below.
+    logging_max_size: 4096,
+    ...(redisUrl === undefined ? {} : { session_store_type: 'redis', redis_connection_url: redisUrl }),
+  }
+}
