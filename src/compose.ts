@@ -134,7 +134,7 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
       ...config.routes.map(({ name, allow }) => [`route/${name}`, allow] as const),
     ]),
   )
-  const steps: Steps = { authenticator, authorizer, audit, clock, log }
+  const steps: Steps = { authenticator, authorizer, audit, clock, log, traced: config.tracing !== undefined }
   const gateway = createGateway({
     steps,
     audit,

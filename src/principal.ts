@@ -3,7 +3,7 @@
  * said of it. A caller is a principal together with what they showed, because a narrow proof must never obtain what a
  * fuller proof of the same person obtained.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Secret } from './secret.ts'
 
 export type PrincipalKind = 'person' | 'machine'
@@ -55,10 +55,16 @@ export interface Caller {
 
 /** Digest that stands for a principal where its text is not wanted (labels, shared keys). */
 export function principalKey(principal: Pick<Principal, 'issuer' | 'subject'>): string {
-  return createHash('sha256')
-    .update(JSON.stringify([principal.issuer, principal.subject]))
-    .digest('base64url')
+  let key = keys.get(principal)
+  if (key === undefined) {
+    key = hash('sha256', JSON.stringify([principal.issuer, principal.subject]), 'base64url')
+    keys.set(principal, key)
+  }
+  return key
 }
+
+// Principals are frozen and asked for theirs at every request.
+const keys = new WeakMap<object, string>()
 
 /**
  * Names a proof: two callers with different proof have different keys, and so never share a cache entry or a flight.

@@ -6,7 +6,7 @@
  * log line or audit record that carries one by mistake leaks nothing. `expose()` is the only way in and is easy to
  * search for: each call is a place a reviewer looks at.
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { createHash, hash, timingSafeEqual } from 'node:crypto'
 import { inspect } from 'node:util'
 
 const MASK = '[secret]'
@@ -30,7 +30,7 @@ export class Secret {
 
   /** SHA-256 of the value as base64url: names the secret in caches and stores without holding it. */
   digest(): string {
-    return createHash('sha256').update(this.#value).digest('base64url')
+    return hash('sha256', this.#value, 'base64url')
   }
 
   /** Compares in time that does not depend on where two values differ. */

@@ -44,8 +44,13 @@ suite('tracing', () => {
   test('an attempt is a span with its outcome, and no token, cookie or header is in it', async (t) => {
     collector.listen(0, '127.0.0.1')
     await once(collector, 'listening')
-    const tracing = await startTracing({ otlp: `http://127.0.0.1:${(collector.address() as AddressInfo).port}` })
-    const stage = await setStage(t, standIns)
+    const otlp = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`
+    const tracing = await startTracing({ otlp })
+    const stage = await setStage(t, standIns, {
+      configure(config) {
+        config['tracing'] = { otlp }
+      },
+    })
     const alice = await stage.browser('alice')
     assert.equal((await alice.get(`${stage.origin}/clusters/prod/api/v1/namespaces/team-a/pods`)).status, 200)
     const bearer = stage.world.issuer.mintAccessToken('alice')

@@ -113,9 +113,20 @@ export type AuditEvent = {
   [E in AuditEventName]: { readonly event: E } & Pick<Facts, (typeof AUDIT_EVENTS)[E]['facts'][number]>
 }[AuditEventName]
 
-/** What audit says of a caller. */
+// A caller is asked for at every record of theirs, and is one object for as long as their login or token is cached.
+const known = new WeakMap<Caller, Who>()
+
+/** What audit says of a caller: one frozen object for each. */
 export function whoOf(caller: Caller): Who {
-  const { principal, proof } = caller
+  let who = known.get(caller)
+  if (who === undefined) {
+    who = Object.freeze(describe(caller))
+    known.set(caller, who)
+  }
+  return who
+}
+
+function describe({ principal, proof }: Caller): Who {
   const shown = proof.kind === 'login' ? `login:${proof.loginId.slice(0, 16)}` : `bearer:${proof.digest.slice(0, 16)}`
   const { kind, provider, issuer, subject, actor } = principal
   const acting = actor === undefined ? {} : { actor: { issuer: actor.issuer, subject: actor.subject } }

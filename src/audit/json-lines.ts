@@ -10,7 +10,7 @@
  */
 import type { Clock, Timer } from '../clock.ts'
 import { Refusal } from '../errors.ts'
-import type { AuditEvent } from './audit-event.ts'
+import type { AuditEvent, Who } from './audit-event.ts'
 import type { AuditSink } from './audit-sink.ts'
 import { type LineTarget, PartlyWritten } from './line-target.ts'
 
@@ -45,6 +45,8 @@ export class JsonLinesSink implements AuditSink {
   #hanging = false
   #closed = false
   #lost = 0
+  #timeOf: number | undefined
+  #timeAsText = ''
 
   constructor({ target, clock, onHealth, onLost }: Options) {
     this.#target = target
@@ -81,8 +83,22 @@ export class JsonLinesSink implements AuditSink {
     await this.#target.close()
   }
 
+  /** As JSON.stringify would have it, with the time first. */
   #line(event: AuditEvent): string {
-    return `${JSON.stringify({ time: new Date(this.#clock.now()).toISOString(), ...event })}\n`
+    let line = `{"time":"${this.#time()}"`
+    for (const [fact, value] of Object.entries(event)) {
+      if (value !== undefined) line += `,"${fact}":${fact === 'who' ? whoAsJson(value as Who) : JSON.stringify(value)}`
+    }
+    return `${line}}\n`
+  }
+
+  #time(): string {
+    const now = this.#clock.now()
+    if (now !== this.#timeOf) {
+      this.#timeOf = now
+      this.#timeAsText = new Date(now).toISOString()
+    }
+    return this.#timeAsText
   }
 
   /** Keeps the oldest notes up to the bound and counts the rest. */
@@ -147,6 +163,19 @@ export class JsonLinesSink implements AuditSink {
     this.#onLost(this.#lost)
     this.#lost = 0
   }
+}
+
+// Who acts is the longest fact, and the same for thousands of records.
+const whos = new WeakMap<Who, string>()
+
+function whoAsJson(who: Who): string {
+  let json = whos.get(who)
+  if (json === undefined) {
+    json = JSON.stringify(who)
+    // One that may still change is not kept.
+    if (Object.isFrozen(who)) whos.set(who, json)
+  }
+  return json
 }
 
 /** How many of the lines are whole within the first `bytes` bytes. */

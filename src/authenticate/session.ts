@@ -9,7 +9,8 @@
  */
 import { Refusal } from '../errors.ts'
 import type { HostSessions } from '../logins/host-sessions.ts'
-import type { Logins } from '../logins/logins.ts'
+import type { Login, Logins } from '../logins/logins.ts'
+import type { Caller } from '../principal.ts'
 import type { Authenticator, Presented } from './authenticator.ts'
 
 export interface SessionOptions {
@@ -34,10 +35,23 @@ export function createSessionAuthenticator({ logins, hostSessions, origin }: Ses
       if (presented.writes && !fromOurOrigin(presented, self)) return { result: 'rejected', refusal: new Refusal('origin_refused') }
       return {
         result: 'authenticated',
-        caller: { principal: login.principal, proof: { kind: 'login', loginId: login.loginId }, ended: login.ended },
+        caller: callerOf(login),
       }
     },
   }
+}
+
+// One for as long as the login is cached: what is known of a caller need not be found out anew at every request.
+const callers = new WeakMap<Login, Caller>()
+
+function callerOf(login: Login): Caller {
+  let caller = callers.get(login)
+  if (caller === undefined) {
+    const { principal, loginId, ended } = login
+    caller = Object.freeze({ principal, proof: Object.freeze({ kind: 'login', loginId }), ended })
+    callers.set(login, caller)
+  }
+  return caller
 }
 
 /** Origin of RFC 6454 decides; Fetch Metadata only where there is none. Neither: refused. */

@@ -1,22 +1,43 @@
 /**
  * Why an exchange must end before the upstream ends it: the caller's proof ended, the caller went away, its age is
  * reached, or this replica stops. Plain answers and changed protocols end by the same reasons (promise 4).
+ *
+ * Thousands of exchanges may rest on one login, and each of them comes and goes: so each signal has one listener, which
+ * tells the exchanges of a set.
  */
 import type { EventEmitter } from 'node:events'
 import { Refusal } from '../errors.ts'
 import type { Grant } from '../grant.ts'
+import type { Cut } from './upstream.ts'
 
 export type EndCause = 'caller-ended' | 'caller-gone' | 'max-age' | 'stopping'
 
+/** Whom to tell when a signal fires. */
+const told = new WeakMap<AbortSignal, Set<() => void>>()
+
+function tell(signal: AbortSignal, whom: () => void): void {
+  let all = told.get(signal)
+  if (all === undefined) {
+    const made = new Set<() => void>()
+    all = made
+    told.set(signal, made)
+    signal.addEventListener('abort', () => made.forEach((one) => one()), { once: true })
+  }
+  all.add(whom)
+}
+
 /** Watches for the reasons of one exchange. `release` must be called when it is over. */
-export class Ends {
-  readonly #abort = new AbortController()
+export class Ends implements Cut {
   readonly #grant: Grant
-  readonly #caller: EventEmitter
+  readonly #caller: EventEmitter & { readonly writableFinished?: boolean }
   readonly #stopping: AbortSignal
   readonly #ended = () => this.#fire('caller-ended')
-  readonly #closed = () => this.#fire('caller-gone')
+  // An answer closes when it is out as well.
+  readonly #closed = () => {
+    if (this.#caller.writableFinished !== true) this.#fire('caller-gone')
+  }
   readonly #stopped = () => this.#fire('stopping')
+  #listener: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
   /** The first of the reasons that came about. */
   cause: EndCause | undefined
@@ -27,13 +48,16 @@ export class Ends {
     this.#caller = caller
     this.#stopping = stopping
     if (grant.caller.ended.aborted) this.#ended()
-    grant.caller.ended.addEventListener('abort', this.#ended, { once: true })
+    else tell(grant.caller.ended, this.#ended)
     caller.once('close', this.#closed)
   }
 
-  /** Fires at the first reason. */
-  get signal(): AbortSignal {
-    return this.#abort.signal
+  get over(): boolean {
+    return this.cause !== undefined
+  }
+
+  listen(listener: (() => void) | undefined): void {
+    this.#listener = listener
   }
 
   /** The answer begins, and has an age from now on: nothing an upstream sends outlives it by not being called a stream. */
@@ -44,7 +68,7 @@ export class Ends {
   /** The answer is one that goes on: it ends at once when this replica stops. Others have the grace of the listener. */
   live(): void {
     if (this.#stopping.aborted) this.#stopped()
-    this.#stopping.addEventListener('abort', this.#stopped, { once: true })
+    else tell(this.#stopping, this.#stopped)
   }
 
   /** The connection was joined to the upstream's: it closes in the course of things, and the tunnel says how. */
@@ -54,14 +78,16 @@ export class Ends {
 
   release(): void {
     clearTimeout(this.#timer)
-    this.#grant.caller.ended.removeEventListener('abort', this.#ended)
+    told.get(this.#grant.caller.ended)?.delete(this.#ended)
+    told.get(this.#stopping)?.delete(this.#stopped)
     this.#caller.removeListener('close', this.#closed)
-    this.#stopping.removeEventListener('abort', this.#stopped)
+    this.#listener = undefined
   }
 
   #fire(cause: EndCause): void {
-    this.cause ??= cause
-    this.#abort.abort()
+    if (this.cause !== undefined) return
+    this.cause = cause
+    this.#listener?.()
   }
 }
 

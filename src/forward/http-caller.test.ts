@@ -4,7 +4,7 @@ import { PassThrough, Readable, Writable } from 'node:stream'
 import { suite, test } from 'node:test'
 import { eventually, OK } from '../../test/fakes/raw-http.ts'
 import { Refusal } from '../errors.ts'
-import { asked, chunked, fetchBy, refusesWith, stageUpstream as stage } from './http.fake.ts'
+import { asked, chunked, cutBy, fetchBy, refusesWith, stageUpstream as stage } from './http.fake.ts'
 
 suite('a caller of an upstream over HTTP', () => {
   test('a caller that goes away while it downloads aborts the upstream', async (t) => {
@@ -109,7 +109,7 @@ suite('a caller of an upstream over HTTP', () => {
     const watching = Array.from({ length: 2_000 }, (_, i) => {
       const destination = new Writable({ write: (chunk: Buffer, _encoding, done) => done(void bodies.set(i, chunk.toString())) })
       return upstream.forward(
-        asked({ path: `/watch?n=${1_000 + i}`, signal: abort.signal, answerWithinMs: 30_000 }),
+        asked({ path: `/watch?n=${1_000 + i}`, cut: cutBy(abort.signal), answerWithinMs: 30_000 }),
         async () => destination,
       )
     })

@@ -38,9 +38,9 @@ export function askUpgrade(to: UpgradeOrigin, asked: UpgradeRequest): Promise<Up
   const settle = () => {
     clearTimeout(late)
     clearTimeout(connecting)
-    asked.signal.removeEventListener('abort', unwanted)
+    asked.cut.listen(undefined)
   }
-  asked.signal.addEventListener('abort', unwanted, { once: true })
+  asked.cut.listen(unwanted)
   request.once('socket', (socket) => {
     socket.once(socket.connecting && 'encrypted' in socket ? 'secureConnect' : 'connect', () => clearTimeout(connecting))
   })
@@ -63,7 +63,7 @@ export function askUpgrade(to: UpgradeOrigin, asked: UpgradeRequest): Promise<Up
     answer.once('close', () => request.destroy())
     resolve({ result: 'refused', status: answer.statusCode ?? 502, headers: linesOf(answer), body: answer })
   })
-  if (asked.signal.aborted) unwanted()
+  if (asked.cut.over) unwanted()
   else request.end()
   return promise
 }

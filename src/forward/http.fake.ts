@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { type RawAnswering, startRawUpstream } from '../../test/fakes/raw-http.ts'
 import { Refusal, type RefusalCode } from '../errors.ts'
 import { createHttpUpstream, type HttpUpstreamOptions } from './http.ts'
-import type { Forwarded, Upstream, UpstreamHead, UpstreamRequest } from './upstream.ts'
+import type { Cut, Forwarded, Upstream, UpstreamHead, UpstreamRequest } from './upstream.ts'
 
 export async function stageUpstream(t: TestContext, answer?: RawAnswering, options: Partial<HttpUpstreamOptions> = {}) {
   const raw = await startRawUpstream(answer)
@@ -23,12 +23,26 @@ export interface Seen {
   readonly forwarded: Forwarded
 }
 
+/** Cuts when the signal fires. */
+export function cutBy(signal: AbortSignal): Cut {
+  let listener: (() => void) | undefined
+  signal.addEventListener('abort', () => listener?.(), { once: true })
+  return {
+    get over() {
+      return signal.aborted
+    },
+    listen(one) {
+      listener = one
+    },
+  }
+}
+
 export const asked = (more: Partial<UpstreamRequest> = {}): UpstreamRequest => ({
   method: 'GET',
   path: '/api',
   headers: [],
   body: undefined,
-  signal: new AbortController().signal,
+  cut: cutBy(new AbortController().signal),
   answerWithinMs: 5_000,
   ...more,
 })

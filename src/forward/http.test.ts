@@ -3,7 +3,7 @@ import { suite, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { eventually, OK, type RawAnswering } from '../../test/fakes/raw-http.ts'
 import { Refusal } from '../errors.ts'
-import { chunked, fetchBy, refusesWith, stageUpstream as stage } from './http.fake.ts'
+import { chunked, cutBy, fetchBy, refusesWith, stageUpstream as stage } from './http.fake.ts'
 
 suite('an upstream over HTTP', () => {
   test('gets the path and headers to the letter, and says them back', async (t) => {
@@ -151,7 +151,7 @@ suite('an upstream over HTTP', () => {
   test("an aborted request closes the upstream's side at once, before the head and after it", async (t) => {
     const { raw, upstream } = await stage(t, (socket, _head, nth) => void (nth === 0 || socket.write(`${chunked}5\r\nhello\r\n`)))
     const before = new AbortController()
-    const first = fetchBy(upstream, { signal: before.signal })
+    const first = fetchBy(upstream, { cut: cutBy(before.signal) })
     await eventually(
       () => raw.heads().length,
       (count) => count === 1,
@@ -159,7 +159,7 @@ suite('an upstream over HTTP', () => {
     before.abort()
     assert.equal((await first).forwarded.end, 'aborted')
     const after = new AbortController()
-    const second = fetchBy(upstream, { signal: after.signal })
+    const second = fetchBy(upstream, { cut: cutBy(after.signal) })
     await eventually(
       () => raw.heads().length,
       (count) => count === 2,
@@ -167,7 +167,7 @@ suite('an upstream over HTTP', () => {
     setTimeout(() => after.abort(), 50)
     assert.deepEqual((await second).forwarded, { bytes: 5, end: 'aborted' })
     await eventually(() => raw.connections.every(({ socket }) => socket.destroyed), Boolean)
-    assert.equal((await fetchBy(upstream, { signal: AbortSignal.abort() })).forwarded.end, 'aborted')
+    assert.equal((await fetchBy(upstream, { cut: cutBy(AbortSignal.abort()) })).forwarded.end, 'aborted')
     assert.equal(raw.heads().length, 2)
   })
 })

@@ -1,7 +1,7 @@
 /**
  * Upstreams over HTTP/1.1 on undici's `Pool.dispatch`: pooled connections, no redirects, no retries, no cookies.
  *
- * `bodyTimeout` is off because a quiet watch is not a fault; what bounds a stream is its signal. The time to the head
+ * `bodyTimeout` is off because a quiet watch is not a fault; what bounds a stream is being cut. The time to the head
  * is bounded by our own timer, since undici's would also cut an upload that takes long: it runs anew with every piece
  * of the body that the upstream takes, and from the last one on until the head.
  */
@@ -70,12 +70,12 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   run(pool: Pool): Promise<Forwarded> {
-    const { method, path, headers, body, signal } = this.#request
-    if (signal.aborted) {
+    const { method, path, headers, body, cut } = this.#request
+    if (cut.over) {
       this.#end('aborted')
       return this.#done.promise
     }
-    signal.addEventListener('abort', this.#abort, { once: true })
+    cut.listen(this.#abort)
     this.#expectProgress()
     pool.dispatch({ method: method as Dispatcher.HttpMethod, path, headers, body: body ?? null }, this)
     return this.#done.promise
@@ -113,22 +113,32 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (status < 200 || this.#settled) return
     this.#headSeen = true
     clearTimeout(this.#timer)
-    controller.pause()
     const head: UpstreamHead = { status, headers: linesOf(controller.rawHeaders) }
-    this.#onHead(head).then(
-      (destination) => this.#begin(controller, destination),
+    let decided: ReturnType<OnHead>
+    try {
+      decided = this.#onHead(head)
+    } catch (error) {
+      return this.#fail(error)
+    }
+    // To pause costs the parser a turn, which an answer that is decided on at once need not wait for.
+    if (!(decided instanceof Promise)) return this.#begin(decided)
+    controller.pause()
+    decided.then(
+      (destination) => {
+        this.#begin(destination)
+        if (!this.#settled) controller.resume()
+      },
       (error: unknown) => this.#fail(error),
     )
   }
 
-  #begin(controller: Dispatcher.DispatchController, destination: Writable | undefined): void {
+  #begin(destination: Writable | undefined): void {
     if (this.#settled) return
     if (destination === undefined) return this.#end('complete')
     this.#destination = destination
     if (destination.destroyed) return this.#end('caller-gone')
     destination.on('drain', this.#resume)
     destination.once('close', this.#callerGone)
-    controller.resume()
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -141,7 +151,11 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    if (this.#settled) return
+    const destination = this.#destination
     this.#settle({ bytes: this.#bytes, end: 'complete' })
+    // In the same turn as its last piece, so that both go out in one write.
+    destination?.end()
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
@@ -177,7 +191,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#settled = true
     clearTimeout(this.#timer)
     clearTimeout(this.#stalled)
-    this.#request.signal.removeEventListener('abort', this.#abort)
+    this.#request.cut.listen(undefined)
     this.#destination?.removeListener('drain', this.#resume)
     this.#destination?.removeListener('close', this.#callerGone)
   }

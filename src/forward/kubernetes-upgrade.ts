@@ -60,7 +60,7 @@ async function ask(target: KubernetesUpstream, upgrade: KubernetesUpgrade, grant
         method: upgrade.request.method ?? 'GET',
         path: upgrade.path,
         headers: outboundHeaders(upgrade.request.rawHeaders, credential, upgrade.asked),
-        signal: ends.signal,
+        cut: ends,
         answerWithinMs: target.answerWithinMs,
       })
     } catch (error) {
@@ -95,8 +95,9 @@ async function passRefusal(
   body.on('data', (chunk: Buffer) => {
     bytes += chunk.length
   })
+  ends.listen(() => body.destroy())
   try {
-    await pipeline(body, response, { signal: ends.signal })
+    await pipeline(body, response)
     return { result: 'completed', cause: 'complete', bytes, ...facts }
   } catch {
     return { result: 'failed', cause: ends.cause ?? 'upstream-broke', code: 'upstream_broke', bytes, ...facts }
@@ -128,7 +129,7 @@ async function join(
   ends.live()
   ends.joined()
   try {
-    const { bytes, end } = await tunnel(connection, answer.connection, ends.signal)
+    const { bytes, end } = await tunnel(connection, answer.connection, ends)
     const cause = end === 'aborted' ? (ends.cause ?? end) : end
     return { result: 'stream-closed', status: 101, bytes: bytes + answer.early.length, upstreamAuditId, cause }
   } finally {

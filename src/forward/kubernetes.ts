@@ -17,9 +17,9 @@ import type { Act, Acted, Grant } from '../grant.ts'
 import { callerBody } from './caller-body.ts'
 import { SANDBOX, shownOnly } from './cookie-answers.ts'
 import { type EndCause, Ends, whyEnded } from './ends.ts'
-import { finished } from './finished.ts'
+import { finished, flushSoon } from './finished.ts'
 import { inboundHeaders, outboundHeaders } from './header-boundary.ts'
-import type { Forwarded, OnHead, Upstream } from './upstream.ts'
+import type { Forwarded, OnHead, Upstream, UpstreamHead } from './upstream.ts'
 
 export interface KubernetesRequest {
   readonly request: IncomingMessage
@@ -90,7 +90,25 @@ async function send(
   let status = 0
   let auditId: string | undefined
 
-  const onHead: OnHead = async (head) => {
+  const begin = (head: UpstreamHead, headers: HeaderLine[]) => {
+    ends.begun(target.streamMaxAgeMs)
+    status = head.status
+    response.writeHead(head.status, [...headers, ...SANDBOX].flat())
+    return response
+  }
+  const beginStream = async (head: UpstreamHead, headers: HeaderLine[]) => {
+    await grant.streamOpened(auditId)
+    // Meanwhile the exchange may have ended; then somebody else answers.
+    if (over) throw new Refusal('upstream_broke')
+    live = true
+    target.liveStreams(1)
+    ends.live()
+    begin(head, headers)
+    // The head of a quiet watch must not wait for its first event.
+    response.flushHeaders()
+    return response
+  }
+  const onHead: OnHead = (head) => {
     if (head.status === 401 && mayRepeat) {
       again = true
       return undefined
@@ -100,19 +118,9 @@ async function send(
     if (grant.caller.proof.kind === 'login' && hasBody(request.method, head) && !shownOnly(headerOf(headers, 'content-type'))) {
       throw new Refusal('content_refused')
     }
-    if (asked.stream && head.status === 200) {
-      await grant.streamOpened(auditId)
-      // Meanwhile the exchange may have ended; then somebody else answers.
-      if (over) throw new Refusal('upstream_broke')
-      live = true
-      target.liveStreams(1)
-      ends.live()
-    }
-    ends.begun(target.streamMaxAgeMs)
-    status = head.status
-    response.writeHead(head.status, [...headers, ...SANDBOX].flat())
-    // The head of a quiet watch must not wait for its first event.
-    response.flushHeaders()
+    if (asked.stream && head.status === 200) return beginStream(head, headers)
+    begin(head, headers)
+    flushSoon(response)
     return response
   }
 
@@ -124,7 +132,7 @@ async function send(
         path,
         headers: outboundHeaders(request.rawHeaders, credential),
         body,
-        signal: ends.signal,
+        cut: ends,
         answerWithinMs: target.answerWithinMs,
       },
       onHead,

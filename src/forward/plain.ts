@@ -7,13 +7,14 @@
  * page never looks whole. No request is sent twice: what a service does with one is not ours to know.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { HeaderLine } from '../credential.ts'
 import { Refusal } from '../errors.ts'
 import type { Act, Acted, Grant } from '../grant.ts'
 import { callerBody } from './caller-body.ts'
 import { Ends, whyEnded } from './ends.ts'
-import { finished } from './finished.ts'
+import { finished, flushSoon } from './finished.ts'
 import { type Arrival, inboundRouteHeaders, outboundRouteHeaders } from './route-headers.ts'
-import type { Forwarded, OnHead, Upstream } from './upstream.ts'
+import type { Forwarded, OnHead, Upstream, UpstreamHead } from './upstream.ts'
 
 export interface PlainRequest {
   readonly request: IncomingMessage
@@ -72,21 +73,29 @@ async function send(
   let over = false
   let status = 0
 
-  const onHead: OnHead = async (head) => {
-    const headers = inboundRouteHeaders(head.headers, target.origin, origin)
-    if (head.status === 200 && request.method !== 'HEAD' && isEventStream(headers)) {
-      await grant.streamOpened(undefined)
-      // Meanwhile the exchange may have ended; then somebody else answers.
-      if (over) throw new Refusal('upstream_broke')
-      live = true
-      target.liveStreams(1)
-      ends.live()
-    }
+  const begin = (head: UpstreamHead, headers: HeaderLine[]) => {
     ends.begun(target.streamMaxAgeMs)
     status = head.status
     response.writeHead(head.status, headers.flat())
+    return response
+  }
+  const beginStream = async (head: UpstreamHead, headers: HeaderLine[]) => {
+    await grant.streamOpened(undefined)
+    // Meanwhile the exchange may have ended; then somebody else answers.
+    if (over) throw new Refusal('upstream_broke')
+    live = true
+    target.liveStreams(1)
+    ends.live()
+    begin(head, headers)
     // The head of a quiet stream must not wait for its first event.
     response.flushHeaders()
+    return response
+  }
+  const onHead: OnHead = (head) => {
+    const headers = inboundRouteHeaders(head.headers, target.origin, origin)
+    if (head.status === 200 && request.method !== 'HEAD' && isEventStream(headers)) return beginStream(head, headers)
+    begin(head, headers)
+    flushSoon(response)
     return response
   }
 
@@ -98,7 +107,7 @@ async function send(
         path: asked.path,
         headers: outboundRouteHeaders(request.rawHeaders, arrival, grant.credential),
         body,
-        signal: ends.signal,
+        cut: ends,
         answerWithinMs: target.answerWithinMs,
       },
       onHead,

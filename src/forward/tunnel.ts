@@ -5,7 +5,7 @@
  * connections are cut, which every client reads as the end of its stream and never as a result.
  */
 import type { Duplex } from 'node:stream'
-import type { Forwarded } from './upstream.ts'
+import type { Cut, Forwarded } from './upstream.ts'
 
 /** How long the second side may take to end after the first has, or a caller to take anything while bytes wait for it. */
 export interface TunnelBounds {
@@ -17,9 +17,9 @@ const BOUNDS: TunnelBounds = { lingerMs: 10_000, stalledMs: 600_000 }
 
 /**
  * Joins them; resolves when both are closed. `bytes` counts what went to the caller. A side that breaks off takes the
- * other with it; `signal` cuts both at once.
+ * other with it; `must` cuts both at once.
  */
-export function tunnel(caller: Duplex, upstream: Duplex, signal: AbortSignal, bounds: TunnelBounds = BOUNDS): Promise<Forwarded> {
+export function tunnel(caller: Duplex, upstream: Duplex, must: Cut, bounds: TunnelBounds = BOUNDS): Promise<Forwarded> {
   const { promise, resolve } = Promise.withResolvers<Forwarded>()
   let bytes = 0
   let end: Forwarded['end'] = 'complete'
@@ -56,19 +56,19 @@ export function tunnel(caller: Duplex, upstream: Duplex, signal: AbortSignal, bo
       open -= 1
       if (open > 0) return
       clearTimeout(linger)
-      signal.removeEventListener('abort', aborted)
+      must.listen(undefined)
       resolve({ bytes, end })
     }
     if (from.closed) closed()
     else from.once('close', closed)
   }
 
-  signal.addEventListener('abort', aborted, { once: true })
+  must.listen(aborted)
   for (const side of [caller, upstream]) side.on('error', () => undefined)
   carry(upstream, caller, 'upstream-broke', (chunk) => {
     bytes += chunk.length
   })
   carry(caller, upstream, 'caller-gone', () => undefined)
-  if (signal.aborted) aborted()
+  if (must.over) aborted()
   return promise
 }

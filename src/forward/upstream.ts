@@ -7,6 +7,17 @@
 import type { Duplex, Readable, Writable } from 'node:stream'
 import type { HeaderLine } from '../credential.ts'
 
+/**
+ * Says, once, that an exchange must end now. An AbortSignal for each request would cost more than the request's routing,
+ * credential and record together.
+ */
+export interface Cut {
+  /** True once it must end. */
+  readonly over: boolean
+  /** Calls `listener` when it must, until the next call replaces it; undefined for nobody. One listens at a time. */
+  listen(listener: (() => void) | undefined): void
+}
+
 export interface UpstreamRequest {
   readonly method: string
   /** Path and query, byte for byte as decided on. */
@@ -14,8 +25,8 @@ export interface UpstreamRequest {
   /** Name, value, name, value. */
   readonly headers: string[]
   readonly body: Readable | undefined
-  /** Aborting closes the upstream's side at once. */
-  readonly signal: AbortSignal
+  /** Closes the upstream's side at once. */
+  readonly cut: Cut
   /** Milliseconds the upstream may take to begin its answer. */
   readonly answerWithinMs: number
 }
@@ -28,15 +39,16 @@ export interface UpstreamHead {
 export interface Forwarded {
   /** Bytes of the body passed on. */
   readonly bytes: number
-  /** How it ended: the whole answer, the caller went away, our signal fired, or the upstream broke off. */
+  /** How it ended: the whole answer, the caller went away, we cut it, or the upstream broke off. */
   readonly end: 'complete' | 'caller-gone' | 'aborted' | 'upstream-broke'
 }
 
 /**
- * Called once with the answer's head. It resolves to where the body goes, already carrying its head, or to undefined
- * to drop the answer; meanwhile the upstream is paused.
+ * Called once with the answer's head. It gives where the body goes, already carrying its head, or undefined to drop the
+ * answer. The upstream is paused while a promise of it is pending. The destination is ended with the answer, if that is
+ * whole.
  */
-export type OnHead = (head: UpstreamHead) => Promise<Writable | undefined>
+export type OnHead = (head: UpstreamHead) => Promise<Writable | undefined> | Writable | undefined
 
 /** A request to change the protocol of the connection (RFC 9110 7.8). It has no body. */
 export type UpgradeRequest = Omit<UpstreamRequest, 'body'>
@@ -50,7 +62,7 @@ export type UpgradeAnswer =
 export interface Upstream {
   /** Sends one request. Throws a Refusal (`upstream_unavailable`, `upstream_timeout`) when no head came. */
   forward(request: UpstreamRequest, onHead: OnHead): Promise<Forwarded>
-  /** Asks for another protocol on a connection of its own. Throws as `forward` does, also when `signal` fires before an answer. */
+  /** Asks for another protocol on a connection of its own. Throws as `forward` does, also when it is cut before an answer. */
   upgrade(request: UpgradeRequest): Promise<UpgradeAnswer>
   close(): Promise<void>
 }
