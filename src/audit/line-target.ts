@@ -4,7 +4,7 @@
  * "Written" means accepted by the kernel to the last byte. A write that broke off in the middle of a line leaves the
  * target torn; the next one begins with a line break, so that every other line still parses.
  */
-import { constants, fstatSync, write as writeTo } from 'node:fs'
+import { constants, fstatSync, writeSync, write as writeTo } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 
 export interface LineTarget {
@@ -27,7 +27,7 @@ export class PartlyWritten extends Error {
 
 /** Something open to append to, and whether what was written last ended in the middle of a line. */
 interface Appending {
-  readonly write: (part: Buffer) => Promise<number>
+  readonly write: (part: Buffer) => Promise<number> | number
   torn: boolean
 }
 
@@ -35,7 +35,14 @@ const LINE_BREAK = 0x0a
 
 const LOOK_EVERY_MS = 1_000
 
-/** A file that is appended to, and opened anew within a second after a rotation has moved it away. */
+/**
+ * A file that is appended to, and opened anew within a second after a rotation has moved it away.
+ *
+ * It is written to synchronously: the kernel takes the bytes into memory in microseconds, and a thread of the pool would
+ * cost every attempt more than all else that is done for its record, and keep it waiting longer. A file system that hangs
+ * holds up the replica, as it would hold up every attempt anyway; pipes and terminals, whose readers hang more often, are
+ * not written to in this way.
+ */
 export function fileTarget(path: string, lookEveryMs = LOOK_EVERY_MS): LineTarget {
   let file: (Appending & { readonly handle: FileHandle; readonly inode: number; readonly device: number }) | undefined
   const release = async () => {
@@ -44,22 +51,21 @@ export function fileTarget(path: string, lookEveryMs = LOOK_EVERY_MS): LineTarge
     await handle?.close()
   }
   let lookedAt = Number.NEGATIVE_INFINITY
+  const lookedRecently = () => file !== undefined && performance.now() - lookedAt < lookEveryMs
   const current = async (): Promise<Appending> => {
-    // Every attempt waits for its record: looking for a rotation each time would double what it waits.
-    const now = performance.now()
-    if (file !== undefined && now - lookedAt < lookEveryMs) return file
-    lookedAt = now
+    lookedAt = performance.now()
     const onDisk = await stat(path).catch(() => undefined)
     if (file !== undefined && onDisk?.ino === file.inode && onDisk.dev === file.device) return file
     await release()
     const handle = await open(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, 0o640)
     const { ino, dev, size } = await handle.stat()
     const torn = size > 0 && (await lastByte(path, size)) !== LINE_BREAK
-    file = { handle, inode: ino, device: dev, torn, write: (part) => writePart(handle.fd, part) }
+    file = { handle, inode: ino, device: dev, torn, write: (part) => writeSync(handle.fd, part) }
     return file
   }
   return {
-    write: async (lines) => append(await current(), lines),
+    // Every attempt waits for its record: looking for a rotation each time would double what it waits.
+    write: async (lines) => append(file !== undefined && lookedRecently() ? file : await current(), lines),
     close: release,
   }
 }
@@ -97,7 +103,7 @@ function writePart(descriptor: number, part: Buffer): Promise<number> {
 }
 
 /** Whatever takes bytes and says how many it took. */
-export function partwiseTarget(write: (part: Buffer) => Promise<number>): LineTarget {
+export function partwiseTarget(write: Appending['write']): LineTarget {
   const appending: Appending = { write, torn: false }
   return { write: (lines) => append(appending, lines), close: async () => undefined }
 }
@@ -120,7 +126,8 @@ async function append(to: Appending, lines: Buffer): Promise<void> {
   let written = 0
   try {
     while (written < all.length) {
-      const taken = await to.write(all.subarray(written))
+      const pending = to.write(all.subarray(written))
+      const taken = typeof pending === 'number' ? pending : await pending
       if (taken <= 0) throw new Error('no byte was taken')
       written += taken
       to.torn = all[written - 1] !== LINE_BREAK

@@ -39,6 +39,7 @@ export class Ends implements Cut {
   readonly #stopped = () => this.#fire('stopping')
   #listener: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
+  #released = false
   /** The first of the reasons that came about. */
   cause: EndCause | undefined
 
@@ -62,6 +63,7 @@ export class Ends implements Cut {
 
   /** The answer begins, and has an age from now on: nothing an upstream sends outlives it by not being called a stream. */
   begun(maxAgeMs: number): void {
+    if (this.#released) return
     this.#timer = setTimeout(() => this.#fire('max-age'), Math.min(maxAgeMs, 0x7fffffff))
   }
 
@@ -77,6 +79,7 @@ export class Ends implements Cut {
   }
 
   release(): void {
+    this.#released = true
     clearTimeout(this.#timer)
     told.get(this.#grant.caller.ended)?.delete(this.#ended)
     told.get(this.#stopping)?.delete(this.#stopped)

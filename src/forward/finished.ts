@@ -2,12 +2,14 @@
 import type { ServerResponse } from 'node:http'
 
 /**
- * Sends a head that was written, unless what follows it took it along meanwhile: head and body of a short answer are one
- * write, and a head whose body is slow does not wait for it.
+ * Sends a head that was written and calls `goesOn`, unless the whole answer was there at once: a short answer is one write,
+ * and a head whose body is slow does not wait for it.
  */
-export function flushSoon(response: ServerResponse): void {
+export function unlessOver(response: ServerResponse, goesOn: () => void): void {
   setImmediate(() => {
-    if (!response.destroyed && !response.writableEnded) response.flushHeaders()
+    if (response.destroyed || response.writableEnded) return
+    response.flushHeaders()
+    goesOn()
   })
 }
 
@@ -15,11 +17,12 @@ export function flushSoon(response: ServerResponse): void {
 export function finished(response: ServerResponse, withinMs: number): Promise<void> {
   return new Promise((resolve) => {
     if (response.destroyed) return resolve()
-    const cut = setTimeout(() => response.destroy(), withinMs)
+    response.end()
+    // With the kernel already, as a short answer is: only its close is still to come.
+    const cut = response.socket?.writableLength === 0 ? undefined : setTimeout(() => response.destroy(), withinMs)
     response.once('close', () => {
       clearTimeout(cut)
       resolve()
     })
-    response.end()
   })
 }

@@ -96,9 +96,9 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   /** Starts the bound on the next step towards the answer's head. */
   #expectProgress(): void {
-    clearTimeout(this.#timer)
     if (this.#headSeen || this.#settled) return
-    this.#timer = setTimeout(() => this.#fail(this.#late()), this.#request.answerWithinMs)
+    if (this.#timer === undefined) this.#timer = setTimeout(() => this.#fail(this.#late()), this.#request.answerWithinMs)
+    else this.#timer.refresh()
   }
 
   /** Whose fault the wait is: an upstream that would take more of the body waits for the caller itself. */

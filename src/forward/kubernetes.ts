@@ -17,7 +17,7 @@ import type { Act, Acted, Grant } from '../grant.ts'
 import { callerBody } from './caller-body.ts'
 import { SANDBOX, shownOnly } from './cookie-answers.ts'
 import { type EndCause, Ends, whyEnded } from './ends.ts'
-import { finished, flushSoon } from './finished.ts'
+import { finished, unlessOver } from './finished.ts'
 import { inboundHeaders, outboundHeaders } from './header-boundary.ts'
 import type { Forwarded, OnHead, Upstream, UpstreamHead } from './upstream.ts'
 
@@ -91,7 +91,6 @@ async function send(
   let auditId: string | undefined
 
   const begin = (head: UpstreamHead, headers: HeaderLine[]) => {
-    ends.begun(target.streamMaxAgeMs)
     status = head.status
     response.writeHead(head.status, [...headers, ...SANDBOX].flat())
     return response
@@ -103,6 +102,7 @@ async function send(
     live = true
     target.liveStreams(1)
     ends.live()
+    ends.begun(target.streamMaxAgeMs)
     begin(head, headers)
     // The head of a quiet watch must not wait for its first event.
     response.flushHeaders()
@@ -120,7 +120,7 @@ async function send(
     }
     if (asked.stream && head.status === 200) return beginStream(head, headers)
     begin(head, headers)
-    flushSoon(response)
+    unlessOver(response, () => ends.begun(target.streamMaxAgeMs))
     return response
   }
 

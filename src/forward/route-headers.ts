@@ -105,7 +105,20 @@ function fateOf(name: string): Fate {
   return fate
 }
 
+/** Judged once for each spelling: clients use few, and whoever sends ever new ones is judged each time. */
+const judged = new Map<string, boolean>()
+const MOST_JUDGED = 1_000
+
 function isWithheld(folded: string): boolean {
+  let verdict = judged.get(folded)
+  if (verdict === undefined) {
+    verdict = judge(folded)
+    if (judged.size < MOST_JUDGED) judged.set(folded, verdict)
+  }
+  return verdict
+}
+
+function judge(folded: string): boolean {
   if (folded.includes('_')) return true
   // Old CGI gateways read every other sign as an underscore, too.
   const spelled = folded.replaceAll(/[^a-z0-9-]/g, '-')

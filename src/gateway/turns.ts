@@ -34,7 +34,8 @@ export function createTurns(fetchWithinMs: number): Turns {
     let cut: NodeJS.Timeout | undefined
     line.running = response
     response.once('prefinish', () => {
-      if (!socket.destroyed) cut = setTimeout(() => socket.destroy(), fetchWithinMs)
+      // What the kernel has taken already needs no watching.
+      if (!socket.destroyed && socket.writableLength > 0) cut = setTimeout(() => socket.destroy(), fetchWithinMs)
     })
     response.once('close', () => {
       clearTimeout(cut)
