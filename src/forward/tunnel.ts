@@ -34,10 +34,22 @@ export function tunnel(caller: Duplex, upstream: Duplex, must: Cut, bounds: Tunn
 
   const carry = (from: Duplex, to: Duplex, gone: Forwarded['end'], count: (chunk: Buffer) => void) => {
     let ended = false
+    let held = false
     let stalled: NodeJS.Timeout | undefined
+    const letGo = () => {
+      held = false
+      to.uncork()
+    }
     from.on('data', (chunk: Buffer) => {
       count(chunk)
-      if (to.destroyed || to.writableEnded || to.write(chunk)) return
+      if (to.destroyed || to.writableEnded) return
+      if (!held) {
+        // TLS hands out what one read brought in records of 16 kB: to write each by itself would cost four times the writes.
+        held = true
+        to.cork()
+        setImmediate(letGo)
+      }
+      if (to.write(chunk)) return
       from.pause()
       stalled = setTimeout(() => cut(gone === 'caller-gone' ? 'upstream-broke' : 'caller-gone'), bounds.stalledMs)
     })
