@@ -21,9 +21,22 @@ function tell(signal: AbortSignal, whom: () => void): void {
     const made = new Set<() => void>()
     all = made
     told.set(signal, made)
-    signal.addEventListener('abort', () => made.forEach((one) => one()), { once: true })
+    signal.addEventListener('abort', () => tellAll(made), { once: true })
   }
   all.add(whom)
+}
+
+/** One that fails must not keep the others open. */
+function tellAll(all: ReadonlySet<() => void>): void {
+  const faults: unknown[] = []
+  for (const one of all) {
+    try {
+      one()
+    } catch (fault) {
+      faults.push(fault)
+    }
+  }
+  if (faults.length > 0) throw new AggregateError(faults, 'exchanges could not be ended properly')
 }
 
 /** Watches for the reasons of one exchange. `release` must be called when it is over. */

@@ -10,7 +10,7 @@ import { type Dispatcher, errors, Pool } from 'undici'
 import type { HeaderLine } from '../credential.ts'
 import { Refusal } from '../errors.ts'
 import { causeOf } from './failure.ts'
-import { askUpgrade } from './http-upgrade.ts'
+import { askUpgrade, KEEP_ALIVE_MS } from './http-upgrade.ts'
 import type { Forwarded, OnHead, Upstream, UpstreamHead, UpstreamRequest } from './upstream.ts'
 
 export interface HttpUpstreamOptions {
@@ -34,7 +34,12 @@ export function createHttpUpstream({ origin, ca, connectWithinMs = 5_000, stalle
     keepAliveTimeout: 30_000,
     keepAliveMaxTimeout: 300_000,
     maxHeaderSize: 65_536,
-    connect: { timeout: connectWithinMs, rejectUnauthorized: true, ...(ca === undefined ? {} : { ca: ca() }) },
+    connect: {
+      timeout: connectWithinMs,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
+      rejectUnauthorized: true,
+      ...(ca === undefined ? {} : { ca: ca() }),
+    },
   })
   return {
     forward: (request, onHead) => new Exchange(request, onHead, stalledAfterMs).run(pool),

@@ -102,6 +102,19 @@ suite('an upgrade towards the API server', () => {
     })
   }
 
+  test('one that the API server breaks off in the middle is not called the doing of the caller', async (t) => {
+    const half = refuseWith('403 Forbidden').slice(0, -5)
+    const { caller, stage } = await between(t, (socket) => void socket.write(half, () => setTimeout(() => socket.resetAndDestroy(), 20)))
+    caller.send(ASK())
+    await caller.closed()
+    const [end] = await eventually(
+      () => stage.ends,
+      ({ length }) => length === 1,
+    )
+    assert.ok(end !== undefined && 'result' in end)
+    assert.deepEqual([end.result, end.cause], ['failed', 'upstream-broke'])
+  })
+
   test("a cookie's caller is not shown a page that an API server answers", async (t) => {
     const page = refuseWith('403 Forbidden', '<script>alert(1)</script>').replace('application/json', 'text/html')
     const { caller } = await between(t, say(page), { proof: LOGIN })

@@ -15,7 +15,7 @@ import type { Credential } from '../credential.ts'
 import { Refusal } from '../errors.ts'
 import type { Act, Acted, Grant } from '../grant.ts'
 import { SANDBOX, shownOnly } from './cookie-answers.ts'
-import { Ends, whyEnded } from './ends.ts'
+import { type EndCause, Ends, whyEnded } from './ends.ts'
 import { type AskedProtocol, inboundHeaders, outboundHeaders, switchedHeaders } from './header-boundary.ts'
 import { auditIdOf, headerOf, type KubernetesRequest, type KubernetesUpstream } from './kubernetes.ts'
 import { tunnel } from './tunnel.ts'
@@ -38,8 +38,9 @@ export function kubernetesUpgradeAct(target: KubernetesUpstream, upgrade: Kubern
   return async (grant) => {
     if (upgrade.writes) await grant.effect(upgrade.effect)
     const ends = new Ends(grant, upgrade.connection, target.stopping)
+    const stopLooking = lookForEnd(upgrade.connection)
     try {
-      const answer = await ask(target, upgrade, grant, ends)
+      const answer = await ask(target, upgrade, grant, ends).finally(stopLooking)
       return answer.result === 'refused'
         ? await passRefusal(target, upgrade, grant, ends, answer)
         : await join(target, upgrade, grant, ends, answer)
@@ -49,6 +50,20 @@ export function kubernetesUpgradeAct(target: KubernetesUpstream, upgrade: Kubern
     } finally {
       ends.release()
     }
+  }
+}
+
+/** Who ends their side before there is an answer has left. Without a reader that would go unseen; what came stays where it is. */
+function lookForEnd(connection: Duplex): () => void {
+  const look = () => {
+    if (connection.readableLength === 0) connection.read()
+  }
+  const leave = () => connection.destroy()
+  connection.on('readable', look)
+  connection.once('end', leave)
+  return () => {
+    connection.removeListener('readable', look)
+    connection.removeListener('end', leave)
   }
 }
 
@@ -95,12 +110,18 @@ async function passRefusal(
   body.on('data', (chunk: Buffer) => {
     bytes += chunk.length
   })
-  ends.listen(() => body.destroy())
+  let cause: EndCause | undefined
+  ends.listen(() => {
+    cause = ends.cause
+    body.destroy()
+  })
+  // Cutting the answer closes the connection, which is not the caller's doing then.
+  body.once('close', () => ends.listen(undefined))
   try {
     await pipeline(body, response)
     return { result: 'completed', cause: 'complete', bytes, ...facts }
   } catch {
-    return { result: 'failed', cause: ends.cause ?? 'upstream-broke', code: 'upstream_broke', bytes, ...facts }
+    return { result: 'failed', cause: cause ?? 'upstream-broke', code: 'upstream_broke', bytes, ...facts }
   }
 }
 

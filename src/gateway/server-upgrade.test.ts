@@ -154,6 +154,71 @@ suite('an upgrade that is not joined', () => {
     )
   })
 
+  test('refused, and its caller goes on sending a byte now and then: it is cut all the same', async (t) => {
+    const { port, handedOver } = await stage(t, refuses)
+    const holding = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    holding.on('error', () => undefined)
+    holding.write(`${ASK}more`)
+    const drops = setInterval(() => holding.writable && holding.write('x'), 20)
+    t.after(() => {
+      clearInterval(drops)
+      holding.destroy()
+    })
+    await eventually(
+      () => handedOver[0]?.destroyed,
+      (destroyed) => destroyed === true,
+      LOW.fetchTimeout + 2_000,
+    )
+  })
+
+  test('refused, with bytes behind its head, by callers that then leave: nothing is held for them', async (t) => {
+    const { port, handedOver } = await stage(t, refuses, { bounds: { ...LOW, fetchTimeout: 60_000 } })
+    for (let i = 0; i < 20; i += 1) {
+      const connection = await openRaw(port)
+      connection.send(`${ASK}0123456789`)
+      await connection.until(/403/)
+      connection.socket.end()
+    }
+    await eventually(
+      () => handedOver.filter(({ destroyed }) => !destroyed).length,
+      (held) => held === 0,
+    )
+  })
+
+  test('a caller that ends its side before there is an answer has left', async (t) => {
+    const { port, upstream, handedOver } = await stage(t, () => undefined)
+    const connection = await openRaw(port)
+    connection.send(ASK)
+    await eventually(
+      () => upstream.heads().length,
+      (count) => count === 1,
+    )
+    connection.socket.end()
+    await eventually(
+      () => handedOver[0]?.destroyed && upstream.connections[0]?.socket.destroyed,
+      (gone) => gone === true,
+    )
+    // The bound of an answer would have brought a 504.
+    assert.equal(connection.received(), '')
+  })
+
+  test('one of another protocol, of HTTP/1.0, or of another path is a request like any other', async (t) => {
+    const { port, upstream, handedOver } = await stage(t)
+    for (const ask of [
+      ASK.replace('SPDY/3.1', 'foo, bar'),
+      ASK.replace('SPDY/3.1', 'h2c'),
+      ASK.replace('HTTP/1.1', 'HTTP/1.0'),
+      ASK.replace('/clusters/prod/exec', '/x'),
+    ]) {
+      const connection = await openRaw(port)
+      connection.send(ask)
+      await connection.until(/200 OK/)
+      connection.socket.destroy()
+    }
+    assert.deepEqual(handedOver, [])
+    assert.deepEqual(upstream.heads(), [])
+  })
+
   for (const [what, drop] of [
     ['stops within its head', ''],
     ['sends its head drop by drop', 'X-A: b\r\n'],

@@ -40,10 +40,11 @@ const BOUNDS: Bounds = {
 }
 // Node answers a missing Host by itself, yet hands on what is pipelined behind it: we refuse it ourselves.
 const FRAMING = { requireHostHeader: false, insecureHTTPParser: false, joinDuplicateHeaders: true } as const
-// A caller that vanished without a word is noticed after this and ten probes of a second, however quiet its stream is.
+// A caller that vanished without a word is noticed after this and ten probes of a second, if its stream is quiet. Bytes on
+// their way to it are sent again for as long as the kernel tries (net.ipv4.tcp_retries2).
 const VANISHED = { keepAlive: true, keepAliveInitialDelay: 30_000 } as const
 const UPGRADES = {
-  shouldUpgradeCallback: ({ url, headers }: IncomingMessage) => mayUpgrade(url, headers.upgrade),
+  shouldUpgradeCallback: mayUpgrade,
 } as const
 const TLS = { minVersion: 'TLSv1.2', handshakeTimeout: 10_000 } as const
 
@@ -95,10 +96,7 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
   const handOver = (request: IncomingMessage, socket: Duplex, early: Buffer) => {
     socket.on('error', () => undefined)
     if (socket.destroyed) return
-    const ahead = turns.busy(socket)
-      ? new Refusal('header_ambiguous', { detail: 'an upgrade came before the answer it follows' })
-      : undefined
-    const refusal = ahead ?? refusedUnread(request)
+    const refusal = refusedUnread(request) ?? refusedUpgrade(request, turns.busy(socket))
     if (refusal !== undefined) return refuse(socket, refusal)
     handedOver.add(socket)
     socket.once('close', () => handedOver.delete(socket))
@@ -139,6 +137,12 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
   }
 }
 
+/** Asked once more of what was handed over: a Node that does not know the callback hands over everything. */
+function refusedUpgrade(request: IncomingMessage, isBusy: boolean): Refusal | undefined {
+  if (!mayUpgrade(request)) return new Refusal('upgrade_unsupported')
+  return isBusy ? new Refusal('header_ambiguous', { detail: 'an upgrade came before the answer it follows' }) : undefined
+}
+
 /** The answer on a connection that was handed over: the last one there, unless the protocol is changed. */
 function lastAnswer(request: IncomingMessage, socket: Socket, fetchWithinMs: number): ServerResponse {
   const response = new ServerResponse(request)
@@ -146,7 +150,10 @@ function lastAnswer(request: IncomingMessage, socket: Socket, fetchWithinMs: num
   response.assignSocket(socket)
   response.once('finish', () => {
     response.detachSocket(socket)
-    socket.setTimeout(fetchWithinMs, () => socket.destroy())
+    // Absolute: a byte now and then must not keep the connection. Read on, or its end would never be seen.
+    const cut = setTimeout(() => socket.destroy(), fetchWithinMs)
+    socket.once('close', () => clearTimeout(cut))
+    socket.resume()
     socket.end()
   })
   return response

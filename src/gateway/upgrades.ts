@@ -6,6 +6,7 @@
  * WebSocket, so Kubernetes clients put their bearer into a subprotocol; here it counts as the caller's bearer, together
  * with an Authorization header it is two credentials, and it never reaches the API server.
  */
+import type { IncomingMessage } from 'node:http'
 import { Refusal } from '../errors.ts'
 import type { AskedProtocol } from '../forward/header-boundary.ts'
 import { Secret } from '../secret.ts'
@@ -20,9 +21,10 @@ export function offersUpgrade(upgrade: string | undefined): boolean {
   return upgrade !== undefined && /\b(?:websocket|spdy)\b/i.test(upgrade)
 }
 
-/** True for what the listener hands over with its connection; everything else stays a request. */
-export function mayUpgrade(url: string | undefined, upgrade: string | undefined): boolean {
-  return upgrade !== undefined && PROTOCOL.test(upgrade) && url?.startsWith('/clusters/') === true
+/** True for what the listener hands over with its connection; everything else stays a request (HTTP/1.0 by RFC 9110 7.8). */
+export function mayUpgrade({ url, headers, httpVersion }: Pick<IncomingMessage, 'url' | 'headers' | 'httpVersion'>): boolean {
+  const { upgrade } = headers
+  return upgrade !== undefined && httpVersion === '1.1' && PROTOCOL.test(upgrade) && url?.startsWith('/clusters/') === true
 }
 
 /**
