@@ -52,7 +52,11 @@ export const METRICS = {
     help: 'Logins alive in the shared store, all replicas together. Absent while the store cannot be read.',
     labels: [],
   },
-  mandate_live_streams: { type: 'gauge', help: 'Watches, followed logs, events and changed protocols open on this replica, by route.', labels: ['route'] },
+  mandate_live_streams: {
+    type: 'gauge',
+    help: 'Watches, followed logs, events and changed protocols open on this replica, by route.',
+    labels: ['route'],
+  },
   mandate_issuer_keys_age_seconds: {
     type: 'gauge',
     help: 'Time since the signing keys of a provider were fetched successfully.',

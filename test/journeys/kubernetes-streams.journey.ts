@@ -184,7 +184,11 @@ export function kubernetesStreams(name: string, start: StartWorld): void {
       const exec = await execAt(stage.origin, { headers: { authorization: bearerOf(stage, 'alice') } })
       await says(exec, 'hello')
       await stage.world.cluster.down()
-      await endsWithin(exec, 30_000).finally(() => stage.world.cluster.up())
+      try {
+        await endsWithin(exec, 30_000)
+      } finally {
+        await stage.world.cluster.up()
+      }
       const [closed] = await eventually(
         () => stage.audit('stream-closed'),
         ({ length }) => length === 1,
@@ -220,7 +224,11 @@ export function kubernetesStreams(name: string, start: StartWorld): void {
       const exec = await execAt(stage.origin, { headers: { authorization: bearerOf(stage, 'alice') } })
       await says(exec, 'hello')
       await stage.world.storeDown()
-      await endsWithin(exec, 3_000 + BOUND_MS).finally(() => stage.world.storeUp())
+      try {
+        await endsWithin(exec, 3_000 + BOUND_MS)
+      } finally {
+        await stage.world.storeUp()
+      }
     })
   })
 }
