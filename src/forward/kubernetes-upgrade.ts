@@ -16,8 +16,9 @@ import { Refusal } from '../errors.ts'
 import type { Act, Acted, Grant } from '../grant.ts'
 import { SANDBOX, shownOnly } from './cookie-answers.ts'
 import { type EndCause, Ends, whyEnded } from './ends.ts'
+import type { ExchangeTarget } from './exchange.ts'
 import { type AskedProtocol, inboundHeaders, outboundHeaders, switchedHeaders } from './header-boundary.ts'
-import { auditIdOf, headerOf, type KubernetesRequest, type KubernetesUpstream } from './kubernetes.ts'
+import { auditIdOf, headerOf, type KubernetesRequest } from './kubernetes.ts'
 import { tunnel } from './tunnel.ts'
 import type { UpgradeAnswer } from './upstream.ts'
 
@@ -34,7 +35,7 @@ type Refused = Extract<UpgradeAnswer, { result: 'refused' }>
 type Switched = Extract<UpgradeAnswer, { result: 'switched' }>
 
 /** An act for one upgrade. Until an answer is begun it throws Refusals; after that it reports. */
-export function kubernetesUpgradeAct(target: KubernetesUpstream, upgrade: KubernetesUpgrade): Act {
+export function kubernetesUpgradeAct(target: ExchangeTarget, upgrade: KubernetesUpgrade): Act {
   return async (grant) => {
     if (upgrade.writes) await grant.effect(upgrade.effect)
     const ends = new Ends(grant, upgrade.connection, target.stopping)
@@ -68,7 +69,7 @@ function lookForEnd(connection: Duplex): () => void {
 }
 
 /** Asks as the caller; once more with a fresh credential when the API server did not know the first. */
-async function ask(target: KubernetesUpstream, upgrade: KubernetesUpgrade, grant: Grant, ends: Ends): Promise<UpgradeAnswer> {
+async function ask(target: ExchangeTarget, upgrade: KubernetesUpgrade, grant: Grant, ends: Ends): Promise<UpgradeAnswer> {
   const once = async (credential: Credential) => {
     try {
       return await target.upstream.upgrade({
@@ -89,7 +90,7 @@ async function ask(target: KubernetesUpstream, upgrade: KubernetesUpgrade, grant
 }
 
 async function passRefusal(
-  target: KubernetesUpstream,
+  target: ExchangeTarget,
   { request, response, mount }: KubernetesUpgrade,
   grant: Grant,
   ends: Ends,
@@ -126,7 +127,7 @@ async function passRefusal(
 }
 
 async function join(
-  target: KubernetesUpstream,
+  target: ExchangeTarget,
   { response, connection, early, asked }: KubernetesUpgrade,
   grant: Grant,
   ends: Ends,

@@ -11,7 +11,8 @@ import type { CredentialSource, Target } from '../assume/credential-source.ts'
 import type { Presented } from '../authenticate/authenticator.ts'
 import type { Action, Resource } from '../decision.ts'
 import { Refusal } from '../errors.ts'
-import { type KubernetesUpstream, kubernetesAct } from '../forward/kubernetes.ts'
+import type { ExchangeTarget } from '../forward/exchange.ts'
+import { kubernetesAct } from '../forward/kubernetes.ts'
 import { kubernetesUpgradeAct } from '../forward/kubernetes-upgrade.ts'
 import type { Act } from '../grant.ts'
 import { isTrue, parseRequestInfo, type RequestInfo } from '../kubernetes/request-info.ts'
@@ -20,7 +21,7 @@ import { ledByAnotherSite, queryOf, requireMethod, type Visit } from './visit.ts
 
 export interface Cluster {
   readonly name: string
-  readonly upstream: KubernetesUpstream
+  readonly upstream: ExchangeTarget
   readonly source: CredentialSource
   readonly sourceName: string
   readonly target: Target
