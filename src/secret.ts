@@ -52,3 +52,6 @@ export class Secret {
     return MASK
   }
 }
+
+// A program that uses the package must not be able to replace how secrets are opened, by mistake or otherwise.
+Object.freeze(Secret.prototype)

@@ -57,7 +57,7 @@ async function list(user: UserClient, namespace: string): Promise<Answer> {
 async function create(user: UserClient, account: ServiceAccountClient, namespace: string, wanted: unknown): Promise<Answer> {
   const { name, data } = Object(wanted ?? {}) as { name?: unknown; data?: unknown }
   if (typeof name !== 'string' || name === '') return { status: 400, body: { reason: 'BadRequest' } }
-  const review = await user.review({ verb: 'create', group: '', resource: 'configmaps', namespace, name })
+  const review = await user.review({ verb: 'create', group: '', version: 'v1', resource: 'configmaps', namespace, name })
   if (!review.allowed) return { status: 403, body: { reason: 'Forbidden' } }
   const made = await account.create(review.proof, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data })
   return { status: 201, body: { name: made.metadata.name } }
@@ -82,6 +82,9 @@ function refusal(error: unknown): Answer {
   return { status: 500, body: { reason: 'fault' } }
 }
 
+/** What the account writes for users: this, and nothing else that it has rights to. */
+export const MAY_WRITE = ['configmaps']
+
 if (import.meta.main) {
   const folder = '/var/run/secrets/kubernetes.io/serviceaccount'
   const apiServer = createApiServer({
@@ -90,6 +93,7 @@ if (import.meta.main) {
   })
   const account = serviceAccountClient(apiServer, {
     resource: 'cluster/here',
+    mayWrite: MAY_WRITE,
     // Read at each use: the platform rotates it.
     token: { read: () => new Secret(readFileSync(process.env['TOKEN_FILE'] ?? `${folder}/token`, 'utf8').trim()) },
     // No record, no write: it must resolve only once the record is safe.

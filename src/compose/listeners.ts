@@ -1,8 +1,8 @@
 /** Where the gateway listens, and to which host names. */
 import type { Config } from '../config/config.ts'
+import { isLoopbackHost } from '../config/loopback.ts'
 import { secretSource } from '../config/references.ts'
 import { aliasesOf } from '../config/route-faults.ts'
-import { isLoopbackHost } from '../config/values.ts'
 import { peerCheck } from '../gateway/address.ts'
 import { type Listener, listen } from '../gateway/server.ts'
 import type { Lifecycle } from '../lifecycle.ts'

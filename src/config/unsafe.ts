@@ -3,8 +3,8 @@ import { commandLineFaults } from './command-line-faults.ts'
 import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
 import { forwardingFaults } from './forwarded-tokens.ts'
+import { isLoopbackHost } from './loopback.ts'
 import { routeFaults } from './route-faults.ts'
-import { isLoopbackHost } from './values.ts'
 
 /** All unsafe combinations of a configuration; an empty list means it may start. */
 export function unsafe(config: Config): Fault[] {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { cidr, duration, isLoopbackHost, name, origin, port, reference, secureUrl, size } from './values.ts'
+import { isLoopbackHost } from './loopback.ts'
+import { cidr, duration, name, origin, port, reference, secureUrl, size } from './values.ts'
 
 interface Schema<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false }

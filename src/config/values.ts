@@ -1,6 +1,7 @@
 /** The scalar forms that configuration values take: references to secrets, durations, sizes, names, addresses. */
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { isLoopbackHost } from './loopback.ts'
 
 /**
  * Where a value that must not stand in the file is found. Files are read again when they change, so a rotated secret
@@ -63,12 +64,6 @@ export const name = z
   .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'expected a name of lower-case letters, digits and hyphens, at most 63')
 
 export const port = z.int().min(0).max(65_535)
-
-/** True for hosts that no other machine can reach. */
-export function isLoopbackHost(host: string): boolean {
-  const bare = host.replace(/^\[|\]$/g, '')
-  return bare === 'localhost' || bare === '::1' || (isIP(bare) === 4 && bare.startsWith('127.'))
-}
 
 function checkUrl(value: string, context: z.RefinementCtx): URL | undefined {
   const url = URL.parse(value)

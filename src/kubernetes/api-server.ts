@@ -1,186 +1,97 @@
 /**
- * One API server as the clients of this room reach it: JSON over undici's pool.
+ * One API server as the clients of this room reach it.
  *
- * Security: nothing is sent without a credential, because `ask` and `stream` take one and dress the request with its
- * lines alone. Header lines go out one by one (two `Impersonate-Group` lines stay two: `fetch` and `Headers` would join
- * them to one group "dev, ops"). A redirect is never followed (Kubernetes CVE-2020-8559), nothing is sent twice, and
- * an answer has a bound in size and in time. `ask` and `stream` are for this room; the package does not export them.
+ * Security: who asks shows a token, so the origin is https, or http on loopback, or open by a key that says so.
+ * `ask` and `stream` are functions of this module and reach the connections through a private field: they stand on no
+ * class or object that could be had from an exported one, so nobody can put another in their place and see credentials.
+ * They are for this room; the package does not export them.
  */
-import { type Dispatcher, errors, Pool } from 'undici'
-import { type BearerCredential, type ImpersonationCredential, present } from '../credential.ts'
-import { Refusal } from '../errors.ts'
+import { isLoopbackHost } from '../config/loopback.ts'
+import { type Answer, type Asker, type Question, Transport, type TransportOptions } from './transport.ts'
 
-export interface ApiServerOptions {
+export interface ApiServerOptions extends TransportOptions {
   /** Such as `https://prod.k8s.example:6443`. */
   readonly origin: string
-  /** PEM certificates to trust instead of the system's; asked for at each request, so that a rotated file is used. */
-  readonly ca?: () => string
-  /** Milliseconds for a whole answer, or for the head of a watch. */
-  readonly answerWithinMs?: number
-  /** Largest answer, in bytes. */
-  readonly answerBytes?: number
+  /** Takes http to another machine: whoever is on the way reads every token and changes every answer. */
+  readonly plaintextOpen?: boolean
   /** Milliseconds that only go forward: the age of proofs is measured with it. */
   readonly monotonic?: () => number
   /** Milliseconds since the epoch: the end of a credential is measured with it. */
   readonly now?: () => number
 }
 
-/** What is asked; `path` comes from resource-path.ts. */
-export interface Question {
-  readonly method: string
-  readonly path: string
-  readonly body?: unknown
-  readonly contentType?: string
-  readonly signal?: AbortSignal
+interface Inside {
+  readonly transport: Transport
+  readonly monotonic: () => number
+  readonly now: () => number
 }
 
-export interface Answer {
-  readonly status: number
-  readonly retryAfterSeconds: number | undefined
-  readonly body: Readonly<Record<string, unknown>>
+/** What an API server holds; set below, where its private field can be read. */
+let inside: (server: ApiServer) => Inside
+
+/** An API server, told apart from others by identity: a proof of one is nothing at another. */
+class ApiServer {
+  readonly origin: string
+  readonly #inside: Inside
+
+  static {
+    inside = (server) => server.#inside
+    Object.freeze(ApiServer.prototype)
+  }
+
+  constructor(options: ApiServerOptions) {
+    this.origin = originOf(options)
+    const { monotonic = () => performance.now(), now = Date.now } = options
+    this.#inside = { transport: new Transport(this.origin, { ...options }), monotonic, now }
+    Object.freeze(this)
+  }
+
+  /** Ends the connections; what is under way fails. */
+  close(): Promise<void> {
+    return this.#inside.transport.close()
+  }
 }
 
-export type Asker = BearerCredential | ImpersonationCredential
+export type { ApiServer }
 
-/** Opens connections as they are needed. Throws a TypeError when `origin` is not an origin of http or https. */
+/**
+ * Opens connections as they are needed. Throws a TypeError when `origin` is not an origin of https, or of http on
+ * loopback; with `plaintextOpen: true` http to other hosts is taken as well.
+ */
 export function createApiServer(options: ApiServerOptions): ApiServer {
   return new ApiServer(options)
 }
 
-/** An API server, told apart from others by identity: a proof of one is nothing at another. */
-export class ApiServer {
-  readonly origin: string
-  readonly #options: ApiServerOptions
-  #pool: { readonly ca: string | undefined; readonly pool: Pool } | undefined
-
-  static ask: (server: ApiServer, as: Asker, question: Question) => Promise<Answer>
-  static stream: (server: ApiServer, as: Asker, question: Question) => Promise<Answer | AsyncIterable<Buffer>>
-  static monotonic: (server: ApiServer) => number
-  static now: (server: ApiServer) => number
-
-  static {
-    ApiServer.ask = (server, as, question) => server.#ask(as, question)
-    ApiServer.stream = (server, as, question) => server.#stream(as, question)
-    ApiServer.monotonic = (server) => (server.#options.monotonic ?? (() => performance.now()))()
-    ApiServer.now = (server) => (server.#options.now ?? Date.now)()
-  }
-
-  constructor(options: ApiServerOptions) {
-    const { origin, protocol, pathname, search, username } = new URL(options.origin)
-    if (!/^https?:$/.test(protocol) || pathname !== '/' || search !== '' || username !== '') throw new TypeError('not an origin')
-    this.origin = origin
-    this.#options = options
-  }
-
-  /** Ends the connections; what is under way fails. */
-  async close(): Promise<void> {
-    await this.#pool?.pool.destroy()
-    this.#pool = undefined
-  }
-
-  async #ask(as: Asker, question: Question): Promise<Answer> {
-    const bound = AbortSignal.timeout(this.#answerWithinMs)
-    const signal = question.signal === undefined ? bound : AbortSignal.any([bound, question.signal])
-    try {
-      return await this.#answerOf(await this.#send(as, question, signal, this.#answerWithinMs))
-    } catch (error) {
-      throw failureOf(error, bound)
-    }
-  }
-
-  /** The body of a 200 as it comes, or an answer that is none. */
-  async #stream(as: Asker, question: Question): Promise<Answer | AsyncIterable<Buffer>> {
-    try {
-      const response = await this.#send(as, question, question.signal, 0)
-      if (response.statusCode === 200) return response.body
-      const late = setTimeout(() => response.body.destroy(new errors.BodyTimeoutError()), this.#answerWithinMs)
-      return await this.#answerOf(response).finally(() => clearTimeout(late))
-    } catch (error) {
-      throw failureOf(error)
-    }
-  }
-
-  async #send(as: Asker, question: Question, signal: AbortSignal | undefined, bodyTimeout: number) {
-    const { method, path, body, contentType = 'application/json' } = question
-    const headers = ['Accept', 'application/json', 'User-Agent', 'mandate']
-    if (body !== undefined) headers.push('Content-Type', contentType)
-    for (const [name, value] of present(as)) headers.push(name, value)
-    return this.#pooled().request({
-      method: method as Dispatcher.HttpMethod,
-      path,
-      headers,
-      body: body === undefined ? null : JSON.stringify(body),
-      signal: signal ?? null,
-      headersTimeout: this.#answerWithinMs,
-      bodyTimeout,
-    })
-  }
-
-  async #answerOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<Answer> {
-    const limit = this.#options.answerBytes ?? 64 << 20
-    const parts: Buffer[] = []
-    let bytes = 0
-    for await (const part of body as AsyncIterable<Buffer>) {
-      bytes += part.length
-      // Leaving the loop destroys the body, and with it the connection.
-      if (bytes > limit) throw new Refusal('upstream_broke', { detail: `its answer is larger than ${limit} bytes` })
-      parts.push(part)
-    }
-    if (statusCode >= 300 && statusCode < 400) throw new Refusal('upstream_broke', { detail: 'it answered with a redirect' })
-    const retryAfter = headers['retry-after']
-    const seconds = typeof retryAfter === 'string' && /^\d{1,5}$/.test(retryAfter) ? Number(retryAfter) : undefined
-    return { status: statusCode, retryAfterSeconds: seconds, body: objectOf(Buffer.concat(parts).toString('utf8'), statusCode) }
-  }
-
-  get #answerWithinMs(): number {
-    return this.#options.answerWithinMs ?? 30_000
-  }
-
-  #pooled(): Pool {
-    const ca = this.#trusted()
-    if (this.#pool !== undefined && this.#pool.ca === ca) return this.#pool.pool
-    // Connections that were made under the old certificates finish what they carry, and carry nothing new.
-    this.#pool?.pool.close().catch(() => undefined)
-    const connect = { timeout: 5_000, rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }) }
-    // HTTP/1.1, as the forward path speaks it; without a bound on connections, since a watch holds one.
-    this.#pool = { ca, pool: new Pool(this.origin, { connections: null, pipelining: 1, allowH2: false, connect }) }
-    return this.#pool.pool
-  }
-
-  #trusted(): string | undefined {
-    const { ca } = this.#options
-    if (ca === undefined) return undefined
-    let pem = ''
-    try {
-      pem = ca()
-    } catch {
-      // Its message may quote what was read.
-    }
-    // Unreadable or empty certificates are never the system's.
-    if (pem.trim() === '') throw new Refusal('upstream_unavailable', { detail: 'the certificates to trust cannot be read' })
-    return pem
-  }
+/** Asks once, and gives the whole answer. Throws a Refusal when there is none. */
+export function ask(server: ApiServer, as: Asker, question: Question): Promise<Answer> {
+  return inside(server).transport.ask(as, question)
 }
 
-/** The JSON object in an answer. One that failed may say so in any form; one that succeeded must be understood. */
-function objectOf(text: string, status: number): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
-  } catch {
-    // Said below.
-  }
-  if (status < 300) throw new Refusal('upstream_broke', { detail: 'its answer is not a JSON object' })
-  return {}
+/** The body of a 200 as it comes, or an answer that is none. */
+export function stream(server: ApiServer, as: Asker, question: Question): Promise<Answer | AsyncIterable<Buffer>> {
+  return inside(server).transport.stream(as, question)
 }
 
-/** Why there was no answer, in our words: messages of libraries can quote what was sent. */
-export function failureOf(error: unknown, bound?: AbortSignal): unknown {
-  if (error instanceof Refusal) return error
-  if (bound?.aborted || error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
-    return new Refusal('upstream_timeout')
+/** Milliseconds that only go forward. */
+export function monotonic(server: ApiServer): number {
+  return inside(server).monotonic()
+}
+
+/** Milliseconds since the epoch. */
+export function now(server: ApiServer): number {
+  return inside(server).now()
+}
+
+/** The origin, looked at as it is written: what a parser would drop was meant for something. No message quotes it. */
+function originOf({ origin, plaintextOpen }: ApiServerOptions): string {
+  const url = typeof origin === 'string' ? URL.parse(origin) : null
+  if (url === null || !/^https?:\/\//i.test(origin))
+    throw new TypeError('the origin is not an http or https URL: write https://host[:port]')
+  if (origin.includes('@')) throw new TypeError('the origin carries a user name or password: remove them')
+  if (/[?#]/.test(origin)) throw new TypeError('the origin carries a query or fragment: remove it')
+  if (!/^https?:\/\/[^/\\\s]+\/?$/i.test(origin)) throw new TypeError('the origin has a path: remove it')
+  if (url.protocol === 'http:' && !isLoopbackHost(url.hostname) && plaintextOpen !== true) {
+    throw new TypeError('the origin is http to a host that is not loopback: use https, or write plaintextOpen: true')
   }
-  // The caller's own signal: they know why.
-  if (error instanceof Error && error.name === 'AbortError') return error
-  return new Refusal('upstream_unavailable', { detail: 'the connection failed or was closed' })
+  return url.origin
 }

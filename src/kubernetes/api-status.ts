@@ -6,7 +6,7 @@
  * they would send somebody who is signed in to sign in again.
  */
 import { Refusal } from '../errors.ts'
-import type { Answer } from './api-server.ts'
+import type { Answer } from './transport.ts'
 
 /** An answer of the API server that is no refusal of rights: not found, conflict, invalid and the like. */
 export class ApiStatus extends Error {

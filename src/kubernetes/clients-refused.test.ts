@@ -19,7 +19,7 @@ const ACCOUNT = 'YWNjb3VudA.token-of-the-account'
 const FOREVER = Number.POSITIVE_INFINITY
 const MAPS = { group: '', version: 'v1', resource: 'configmaps', namespace: 'team-a' }
 const MAPS_PATH = '/api/v1/namespaces/team-a/configmaps'
-const CREATE = { verb: 'create', group: '', resource: 'configmaps', namespace: 'team-a', name: 'a' }
+const CREATE = { verb: 'create', group: '', version: 'v1', resource: 'configmaps', namespace: 'team-a', name: 'a' }
 const MAP = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } }
 
 const refuses = (code: string) => (error: unknown) => {
@@ -39,6 +39,7 @@ async function setUp(t: TestContext, answering: Answering = obliging, options: P
     token: { read: () => new Secret(ACCOUNT) },
     audit,
     resource: 'cluster/test',
+    mayWrite: ['configmaps'],
     ...options,
   })
   return { ...api, audit, user, account }
@@ -63,6 +64,12 @@ describe('no user client', () => {
     const nobody = { kind: 'impersonation', broker, user: '', uid: 'u', groups: [], extra: [], expiresAt: FOREVER }
     assert.throws(make(nobody), refuses('identity_unusable'))
     assert.throws(make({ kind: 'bearer', token: new Secret(USER), expiresAt: Date.now() - 1 }), refuses('token_expired'))
+    const impersonated = { ...nobody, user: 'alice' }
+    for (const expiresAt of [Number.NaN, -1, Number.NEGATIVE_INFINITY, undefined, null, '9e15', '', {}]) {
+      assert.throws(make({ kind: 'bearer', token: new Secret(USER), expiresAt }), refuses('credential_not_offered'), String(expiresAt))
+      assert.throws(make({ ...impersonated, expiresAt }), refuses('credential_not_offered'), String(expiresAt))
+      assert.throws(make(bearerCredential(new Secret(USER), expiresAt as number)), refuses('credential_not_offered'), String(expiresAt))
+    }
     assert.equal(asked.length, 0)
   })
 
@@ -212,10 +219,14 @@ describe('a review', () => {
   test('of what the API server would read as something else is refused unasked', async (t) => {
     const { user, asked } = await setUp(t)
     for (const wanted of [
-      { verb: 'delete', group: '', resource: 'watch', name: 'secrets' },
-      { verb: 'get', group: '', resource: 'proxy', name: 'nodes' },
-      { verb: 'create', group: '', resource: 'status', namespace: 'team-a' },
-      { verb: 'create', group: '', resource: 'finalize', namespace: 'team-a' },
+      { verb: 'delete', group: '', version: 'v1', resource: 'watch', name: 'secrets' },
+      { verb: 'get', group: '', version: 'v1', resource: 'proxy', name: 'nodes' },
+      { verb: 'create', group: '', version: 'v1', resource: 'status', namespace: 'team-a' },
+      { verb: 'create', group: '', version: 'v1', resource: 'finalize', namespace: 'team-a' },
+      { ...CREATE, version: '' },
+      { ...CREATE, version: '../v1' },
+      { ...CREATE, namespace: { toString: () => 'team-a' } as unknown as string },
+      { ...CREATE, version: undefined as unknown as string },
     ]) {
       await assert.rejects(() => user.review(wanted), refuses('path_ambiguous'), JSON.stringify(wanted))
     }
@@ -225,10 +236,10 @@ describe('a review', () => {
   test('asks as the API server would read the write', async (t) => {
     const { user, at } = await setUp(t)
     await user.review(CREATE)
-    await user.review({ verb: 'delete', group: '', resource: 'namespaces', name: 'team-a' })
+    await user.review({ verb: 'delete', group: '', version: 'v1', resource: 'namespaces', name: 'team-a' })
     await user.review({ ...CREATE, resource: 'serviceaccounts', subresource: 'token' })
-    await user.review({ verb: 'bind', group: 'rbac.authorization.k8s.io', resource: 'clusterroles', name: 'view' })
-    const none = { group: '', subresource: '', namespace: '', name: '' }
+    await user.review({ verb: 'bind', group: 'rbac.authorization.k8s.io', version: 'v1', resource: 'clusterroles', name: 'view' })
+    const none = { group: '', version: 'v1', subresource: '', namespace: '', name: '' }
     assert.deepEqual(
       at(REVIEWS).map(({ body }) => (body as { spec: { resourceAttributes: object } }).spec.resourceAttributes),
       [
@@ -247,7 +258,12 @@ describe('a proof', () => {
     await assert.rejects(async () => other.account.create(await proofOf(one.user), MAP), refuses('proof_refused'))
     const again = createApiServer({ origin: one.origin })
     t.after(() => again.close())
-    const twin = serviceAccountClient(again, { token: { read: () => new Secret(ACCOUNT) }, audit: one.audit, resource: 'cluster/test' })
+    const twin = serviceAccountClient(again, {
+      token: { read: () => new Secret(ACCOUNT) },
+      audit: one.audit,
+      resource: 'cluster/test',
+      mayWrite: ['configmaps'],
+    })
     await assert.rejects(async () => twin.create(await proofOf(one.user), MAP), refuses('proof_refused'))
     assert.equal(one.at(MAPS_PATH).length + other.at(MAPS_PATH).length, 0)
   })
@@ -263,6 +279,14 @@ describe('a proof', () => {
     today = 2_000
     await assert.rejects(() => account.create(short, MAP), refuses('proof_refused'))
     await assert.rejects(() => brief.review(CREATE), refuses('token_expired'))
+    // Clocks that do not tell the time are no reason to go on.
+    for (const stop of [() => (today = Number.NaN), () => (now = Number.NaN)]) {
+      const timeless = await proofOf(user)
+      const before = [now, today] as const
+      stop()
+      await assert.rejects(() => account.create(timeless, MAP), refuses('proof_refused'))
+      ;[now, today] = before
+    }
     const fresh = await proofOf(user)
     now += 9_999
     await account.create(fresh, MAP)
@@ -338,7 +362,8 @@ describe('the service account', () => {
 
   test('writes kinds that give rights away when it is told to', async (t) => {
     const group = 'rbac.authorization.k8s.io'
-    const { user, account, at } = await setUp(t, obliging, { alsoFor: [`rolebindings.${group}`] })
+    const kinds = [`rolebindings.${group}`]
+    const { user, account, at } = await setUp(t, obliging, { mayWrite: kinds, rightsOpen: kinds })
     const review = await user.review({ ...CREATE, group, resource: 'rolebindings' })
     assert.ok(review.allowed)
     await account.create(review.proof, { ...MAP, apiVersion: `${group}/v1`, kind: 'RoleBinding' })

@@ -11,7 +11,7 @@ import { ApiStatus } from './api-status.ts'
 import type { KubernetesObject } from './kubernetes-object.ts'
 import { createOwnWork } from './own-work.ts'
 import type { Action, ReviewedAction } from './reviewed-action.ts'
-import { type ServiceAccountClient, serviceAccountClient } from './service-account-client.ts'
+import { type ServiceAccountClient, type ServiceAccountOptions, serviceAccountClient } from './service-account-client.ts'
 import { type UserClient, userClient, userClientFromAuthorization } from './user-client.ts'
 
 const RBAC = '/apis/rbac.authorization.k8s.io/v1'
@@ -47,14 +47,17 @@ async function deploymentOf(api: Api, namespace: string): Promise<string> {
 export interface Extent {
   /** Whether the server issues tokens of service accounts. */
   readonly issuesTokens: boolean
+  /** Whether the server has admission policies, and holds who binds one to their own right to read its parameters. */
+  readonly holdsAuthors: boolean
 }
 
-export function clientsConformance(name: string, start: () => Promise<ConformanceTarget>, { issuesTokens }: Extent): void {
+export function clientsConformance(name: string, start: () => Promise<ConformanceTarget>, { issuesTokens, holdsAuthors }: Extent): void {
   describe(name, { concurrency: 2 }, () => {
     let api: Api
     let server: ApiServer
     let audit: MemorySink
     let account: ServiceAccountClient
+    let accountOptions: ServiceAccountOptions
     let accountToken = ''
     /** Alice may work with config maps of the namespace, Bob may only look at them. */
     let namespace = ''
@@ -86,6 +89,7 @@ export function clientsConformance(name: string, start: () => Promise<Conformanc
     const action = (verb: string, objectName: string, changes: Partial<Action> = {}): Action => ({
       verb,
       group: '',
+      version: 'v1',
       resource: 'configmaps',
       namespace,
       name: objectName,
@@ -136,11 +140,24 @@ export function clientsConformance(name: string, start: () => Promise<Conformanc
         ])
       }
       audit = memorySink()
-      account = serviceAccountClient(server, { token: { read: () => new Secret(accountToken) }, audit, resource: 'cluster/test' })
-      await untilAllowed(alice, { verb: 'update', group: 'coordination.k8s.io', resource: 'leases', namespace, name: 'x' })
+      accountOptions = {
+        token: { read: () => new Secret(accountToken) },
+        audit,
+        resource: 'cluster/test',
+        mayWrite: ['configmaps', 'serviceaccounts/token', 'jobs.batch', 'deployments.apps/status', 'leases.coordination.k8s.io'],
+        rightsOpen: ['serviceaccounts/token'],
+      }
+      account = serviceAccountClient(server, accountOptions)
+      await untilAllowed(alice, { verb: 'update', group: 'coordination.k8s.io', version: 'v1', resource: 'leases', namespace, name: 'x' })
       await untilAllowed(bob, action('delete', 'named'))
       for (const where of [namespace, elsewhere]) {
-        await untilAllowed(bearer(accountToken), { verb: 'create', group: 'coordination.k8s.io', resource: 'leases', namespace: where })
+        await untilAllowed(bearer(accountToken), {
+          verb: 'create',
+          group: 'coordination.k8s.io',
+          version: 'v1',
+          resource: 'leases',
+          namespace: where,
+        })
       }
     })
     after(async () => {
@@ -262,13 +279,16 @@ export function clientsConformance(name: string, start: () => Promise<Conformanc
       const absent = async (objectName: string, where = namespace) =>
         assert.equal((await api.get(configMaps(where, objectName))).status, 404, `${objectName} was made`)
 
-      test('refuses an object with another name, namespace, group or no name', async () => {
+      test('refuses an object with another name, namespace, group, version or no name', async () => {
         const mapName = api.name('exact')
         const wrong: ReadonlyArray<readonly [object: KubernetesObject, why: RegExp]> = [
           [configMap(`${mapName}-other`), /another name/],
           [configMap(mapName, { namespace: elsewhere }), /another namespace/],
           [{ ...configMap(mapName), apiVersion: 'apps/v1' }, /another group/],
           [{ ...configMap(mapName), apiVersion: 'v1/v1/v1' }, /another group/],
+          [{ ...configMap(mapName), apiVersion: 'v2' }, /another group or version/],
+          [{ ...configMap(mapName), apiVersion: '/v1' }, /another group or version/],
+          [{ ...configMap(mapName), toJSON: () => configMap(`${mapName}-other`) }, /another name/],
           [{ ...configMap(''), metadata: { generateName: mapName } }, /another name/],
           [configMap(mapName, { generateName: 'x-' }), /no name of its own/],
           [{ ...configMap(mapName), apiVersion: '../v1' }, /another group/],
@@ -291,15 +311,22 @@ export function clientsConformance(name: string, start: () => Promise<Conformanc
         const mapName = String(at(made, 'metadata', 'name'))
         const object = configMap(mapName, { uid: String(at(made, 'metadata', 'uid')) })
         const proof = () => proofOf(alice, action('create', mapName))
-        await assert.rejects(async () => account.delete(await proof(), 'v1'), refusal('proof_refused'))
+        await assert.rejects(async () => account.delete(await proof()), refusal('proof_refused'))
         await assert.rejects(async () => account.update(await proof(), object), refusal('proof_refused'))
-        await assert.rejects(async () => account.patch(await proof(), 'v1', {}), refusal('proof_refused'))
+        await assert.rejects(async () => account.patch(await proof(), {}), refusal('proof_refused'))
         await assert.rejects(async () => account.createToken(await proof(), ['x'], 600), refusal('proof_refused'))
         const read = await proofOf(bob, action('get', mapName))
-        await assert.rejects(() => account.delete(read, 'v1'), refusal('proof_refused'))
+        await assert.rejects(() => account.delete(read), refusal('proof_refused'))
         const token = await proofOf(alice, action('create', 'default', { resource: 'serviceaccounts', subresource: 'token' }))
         await assert.rejects(() => account.create(token, configMap('default')), refusal('proof_refused'))
-        const lease = await proofOf(alice, { verb: 'update', group: 'coordination.k8s.io', resource: 'leases', namespace, name: mapName })
+        const lease = await proofOf(alice, {
+          verb: 'update',
+          group: 'coordination.k8s.io',
+          version: 'v1',
+          resource: 'leases',
+          namespace,
+          name: mapName,
+        })
         await assert.rejects(() => account.update(lease, object), refusal('proof_refused'))
         assert.equal((await api.get(configMaps(namespace, mapName))).status, 200)
       })
@@ -318,7 +345,7 @@ export function clientsConformance(name: string, start: () => Promise<Conformanc
         assert.deepEqual(both.map((end) => end.status).sort(), ['fulfilled', 'rejected'])
       })
 
-      test('refuses to write kinds that give rights away, although the user may', async () => {
+      test('refuses to write kinds that are not on its list, although the user may', async () => {
         const secret = await proofOf(alice, action('create', 's', { resource: 'secrets' }))
         await assert.rejects(() => account.create(secret, { ...configMap('s'), kind: 'Secret' }), refusal('proof_refused'))
         const group = 'rbac.authorization.k8s.io'
@@ -333,9 +360,14 @@ export function clientsConformance(name: string, start: () => Promise<Conformanc
         const group = 'coordination.k8s.io'
         const leaseName = api.name('lease')
         const lease = { apiVersion: `${group}/v1`, kind: 'Lease', metadata: { name: leaseName }, spec: {} }
-        const wanted = { verb: 'update', group, resource: 'leases', namespace, name: leaseName }
+        const wanted = { verb: 'update', group, version: 'v1', resource: 'leases', namespace, name: leaseName }
         const bare = await proofOf(alice, wanted)
         await assert.rejects(() => account.update(bare, lease), refusal('proof_refused'))
+        // Changed while the record is written: what was looked at is sent.
+        const changing: KubernetesObject = { ...lease, metadata: { name: leaseName, uid: '5d0c9a2e-0000-4000-8000-000000000000' } }
+        const writing = account.update(await proofOf(alice, wanted), changing)
+        Object.assign(changing, { metadata: { name: leaseName } })
+        await assert.rejects(writing, (error) => error instanceof ApiStatus && [404, 409].includes(error.status))
         const imagined = { ...lease, metadata: { name: leaseName, uid: '5d0c9a2e-0000-4000-8000-000000000000' } }
         const proof = await proofOf(alice, wanted)
         await assert.rejects(
@@ -344,7 +376,7 @@ export function clientsConformance(name: string, start: () => Promise<Conformanc
         )
         assert.equal((await api.get(`/apis/${group}/v1/namespaces/${namespace}/leases/${leaseName}`)).status, 404)
         const patched = await proofOf(alice, { ...wanted, verb: 'patch' })
-        await assert.rejects(() => account.patch(patched, 'v1', { spec: {} }), status(404))
+        await assert.rejects(() => account.patch(patched, { spec: {} }), status(404))
       })
 
       test('does what was reviewed: create, update, patch and delete, each recorded before it is sent', async () => {
@@ -352,12 +384,12 @@ export function clientsConformance(name: string, start: () => Promise<Conformanc
         const made = await account.create(await proofOf(alice, action('create', mapName)), configMap(mapName, { namespace }))
         const updated = await account.update(await proofOf(alice, action('update', mapName)), { ...made, data: { k: '2' } })
         assert.deepEqual(updated['data'], { k: '2' })
-        assert.deepEqual((await account.patch(await proofOf(alice, action('patch', mapName)), 'v1', { data: { k: '3' } }))['data'], {
+        assert.deepEqual((await account.patch(await proofOf(alice, action('patch', mapName)), { data: { k: '3' } }))['data'], {
           k: '3',
         })
         const moving = await proofOf(alice, action('patch', mapName))
-        await assert.rejects(() => account.patch(moving, 'v1', { metadata: { namespace: elsewhere } }), refusal('proof_refused'))
-        await account.delete(await proofOf(alice, action('delete', mapName)), 'v1', made.metadata.uid)
+        await assert.rejects(() => account.patch(moving, { metadata: { namespace: elsewhere } }), refusal('proof_refused'))
+        await account.delete(await proofOf(alice, action('delete', mapName)), made.metadata.uid)
         await absent(mapName)
         const records = audit.recorded.filter((event) => event.event === 'escalated' && event.properties['name'] === mapName)
         const asker = `bearer:${new Secret(aliceToken).digest().slice(0, 16)}`
@@ -368,17 +400,25 @@ export function clientsConformance(name: string, start: () => Promise<Conformanc
             asker,
             action: verb,
             resource: 'cluster/test',
-            properties: { group: '', resource: 'configmaps', subresource: '', namespace, name: mapName },
+            properties: { group: '', version: 'v1', resource: 'configmaps', subresource: '', namespace, name: mapName },
           })),
         )
       })
 
       test('writes a status for who may write that status, and not the object beside it', async () => {
         const deploymentName = await deploymentOf(api, namespace)
-        const wanted = { verb: 'patch', group: 'apps', resource: 'deployments', subresource: 'status', namespace, name: deploymentName }
+        const wanted = {
+          verb: 'patch',
+          group: 'apps',
+          version: 'v1',
+          resource: 'deployments',
+          subresource: 'status',
+          namespace,
+          name: deploymentName,
+        }
         assert.equal((await alice.review({ ...wanted, subresource: '' })).allowed, false)
         assert.equal((await bob.review(wanted)).allowed, false)
-        const patched = await account.patch(await proofOf(alice, wanted), 'v1', {
+        const patched = await account.patch(await proofOf(alice, wanted), {
           status: { observedGeneration: 7 },
           spec: { replicas: 9 },
         })
@@ -395,7 +435,7 @@ export function clientsConformance(name: string, start: () => Promise<Conformanc
       })
 
       test('creates a job for who may create one', async () => {
-        const wanted = { verb: 'create', group: 'batch', resource: 'jobs', namespace, name: api.name('job') }
+        const wanted = { verb: 'create', group: 'batch', version: 'v1', resource: 'jobs', namespace, name: api.name('job') }
         assert.equal((await bob.review(wanted)).allowed, false)
         const template = { spec: { restartPolicy: 'Never', containers: [{ name: 'main', image: 'example' }] } }
         const job = { apiVersion: 'batch/v1', kind: 'Job', metadata: { name: wanted.name }, spec: { template } }
@@ -423,10 +463,59 @@ export function clientsConformance(name: string, start: () => Promise<Conformanc
         })
       }
 
+      if (holdsAuthors) {
+        test('refuses a policy that would read a secret to the user: the API server holds the user back, and not the account', async () => {
+          const group = 'admissionregistration.k8s.io'
+          const role = api.name('policies')
+          const rules = [{ apiGroups: [group], resources: ['validatingadmissionpolicybindings'], verbs: ['create'] }]
+          const subjects = [alice, bearer(accountToken)].map(async (client) => {
+            const { username: name } = await client.selfReview()
+            return { apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name }
+          })
+          const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role }
+          await api.post(`${RBAC}/clusterroles`, { metadata: { name: role }, rules })
+          await api.post(`${RBAC}/clusterrolebindings`, { metadata: { name: role }, roleRef, subjects: await Promise.all(subjects) })
+          const policyName = api.name('policy')
+          const resourceRules = [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['configmaps'] }]
+          const validations = [{ expression: 'true', messageExpression: 'string(params.data)' }]
+          const paramKind = { apiVersion: 'v1', kind: 'Secret' }
+          const made = await api.post(`/apis/${group}/v1/validatingadmissionpolicies`, {
+            metadata: { name: policyName },
+            spec: { paramKind, matchConstraints: { resourceRules }, validations },
+          })
+          assert.equal(made.status, 201, made.text)
+
+          const kind = `validatingadmissionpolicybindings.${group}`
+          const where = { group, version: 'v1', resource: 'validatingadmissionpolicybindings' }
+          const paramRef = { name: 'secret', namespace, parameterNotFoundAction: 'Allow' }
+          const binding = (name: string): KubernetesObject => ({
+            apiVersion: `${group}/v1`,
+            kind: 'ValidatingAdmissionPolicyBinding',
+            metadata: { name },
+            spec: { policyName, paramRef, validationActions: ['Audit'] },
+          })
+          const bindingName = api.name('binding')
+          const wanted = { verb: 'create', ...where, name: bindingName }
+          await untilAllowed(alice, wanted)
+          await untilAllowed(bearer(accountToken), wanted)
+          await assert.rejects(
+            () => alice.create(where, binding(bindingName)),
+            (error) => status(422)(error) && /paramRef: Forbidden/.test((error as ApiStatus).said),
+          )
+          const proof = await proofOf(alice, wanted)
+          await assert.rejects(() => account.create(proof, binding(bindingName)), refusal('proof_refused'))
+          assert.equal((await api.get(`/apis/${group}/v1/${where.resource}/${bindingName}`)).status, 404)
+          assert.throws(() => serviceAccountClient(server, { ...accountOptions, mayWrite: [kind], rightsOpen: [] }), TypeError)
+          // Why it is closed: the account may read the secret, so the API server lets it.
+          const opened = serviceAccountClient(server, { ...accountOptions, mayWrite: [kind], rightsOpen: [kind] })
+          assert.equal((await opened.create(await proofOf(alice, wanted), binding(bindingName))).metadata.name, bindingName)
+        })
+      }
+
       test('says of its own lack of rights that the operator must act, not that the user may not', async () => {
         const poor = await api.target.userToken(api.name('poor'), [])
         for (const token of [poor, 'bm90LWlzc3VlZA']) {
-          const weak = serviceAccountClient(server, { token: { read: () => new Secret(token) }, audit, resource: 'cluster/test' })
+          const weak = serviceAccountClient(server, { ...accountOptions, token: { read: () => new Secret(token) } })
           const proof = await proofOf(alice, action('create', 'weak'))
           await assert.rejects(() => weak.create(proof, configMap('weak')), refusal('account_refused', token))
         }

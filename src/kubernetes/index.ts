@@ -16,7 +16,7 @@ export { OWN_TASKS, type OwnVerb, type Right, type TaskTable } from './own-tasks
 export { type Act, createOwnWork, type Own, type OwnWork, type OwnWorkOptions } from './own-work.ts'
 export type { Collection, Named } from './resource-path.ts'
 export type { Action, Review, ReviewedAction } from './reviewed-action.ts'
-export { NOT_FOR_OTHERS, type ServiceAccountClient, type ServiceAccountOptions, serviceAccountClient } from './service-account-client.ts'
+export { type ServiceAccountClient, type ServiceAccountOptions, serviceAccountClient } from './service-account-client.ts'
 export {
   type ListOptions,
   type UserClient,
@@ -26,3 +26,4 @@ export {
   type WatchOptions,
 } from './user-client.ts'
 export type { WatchEvent } from './watch-events.ts'
+export { GIVES_AWAY } from './written-kinds.ts'

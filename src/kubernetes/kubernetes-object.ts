@@ -24,6 +24,12 @@ export type Patch = Readonly<Record<string, unknown>> | readonly object[]
 
 type Body = Readonly<Record<string, unknown>>
 
+/** A patch's text, and the type that the text is of. */
+export function patchOf(patch: Patch): { readonly json: string; readonly said: unknown; readonly contentType: string } {
+  const { json, said } = jsonOf(patch)
+  return { json, said, contentType: Array.isArray(said) ? 'application/json-patch+json' : 'application/merge-patch+json' }
+}
+
 /** One page of a list. */
 export interface Page {
   readonly items: readonly KubernetesObject[]
@@ -55,6 +61,17 @@ export function pageIn(body: Body): Page {
     resourceVersion: typeof metadata['resourceVersion'] === 'string' ? metadata['resourceVersion'] : '',
     ...(typeof next === 'string' && next !== '' ? { continue: next } : {}),
   }
+}
+
+/**
+ * What is sent of a value: its text, and what that text says. Whoever checks looks at the second and sends the first, so
+ * neither a `toJSON` nor a change in between makes them differ. Throws a TypeError for what is no JSON.
+ */
+export function jsonOf(value: unknown): { readonly json: string; readonly said: unknown } {
+  // Undefined for a function and the like, whatever its type says.
+  const json: string | undefined = JSON.stringify(value)
+  if (json === undefined) throw new TypeError('what is to be sent is no JSON')
+  return { json, said: JSON.parse(json) }
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

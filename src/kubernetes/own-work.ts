@@ -7,11 +7,12 @@
  */
 import { Refusal } from '../errors.ts'
 import { accountOf, type Recording, recorded, type TokenSource } from './account.ts'
-import { ApiServer, type Question } from './api-server.ts'
+import { type ApiServer, ask } from './api-server.ts'
 import { answeredToAccount } from './api-status.ts'
-import type { Patch } from './kubernetes-object.ts'
+import { jsonOf, type Patch, patchOf } from './kubernetes-object.ts'
 import type { OwnVerb, Right, TaskTable } from './own-tasks.ts'
 import { collectionPath, namedPath, withQuery } from './resource-path.ts'
+import type { Question } from './transport.ts'
 
 type VerbOf<R extends Right> = R['verbs'][number]
 /** The resources of a task on which it has a verb. */
@@ -54,11 +55,16 @@ class OwnWork<R extends Right> {
   readonly #task: string
   readonly #rights: readonly Right[]
 
+  static {
+    Object.freeze(OwnWork.prototype)
+  }
+
   constructor(server: ApiServer, options: OwnWorkOptions<TaskTable>, task: string, rights: readonly Right[]) {
     this.#server = server
     this.#options = options
     this.#task = task
     this.#rights = rights
+    Object.freeze(this)
   }
 
   /**
@@ -68,13 +74,15 @@ class OwnWork<R extends Right> {
   async act<V extends VerbOf<R>>(verb: V, resource: ResourceFor<R, V>, act: Act = {}): Promise<Readonly<Record<string, unknown>>> {
     const right = this.#rights.find((candidate) => candidate.resource === resource && candidate.verbs.includes(verb))
     if (right === undefined) throw new Refusal('own_work_refused', { detail: 'the task has no such right' })
-    const question = questionOf(verb, right, act)
-    const { group, namespace = '', name = '' } = { ...right, ...act }
+    // Read once, so that what is recorded is what is sent.
+    const fixed = { ...act }
+    const question = questionOf(verb, right, fixed)
+    const { namespace = '', name = '' } = fixed
     const as = accountOf(this.#options.token)
-    const properties = { group, resource: right.resource, namespace, name }
+    const properties = { group: right.group, resource: right.resource, namespace, name }
     const { audit, resource: at } = this.#options
     await recorded(audit, { event: 'own-work', task: this.#task, action: verb, resource: at, properties })
-    return answeredToAccount(await ApiServer.ask(this.#server, as, question))
+    return answeredToAccount(await ask(this.#server, as, question))
   }
 }
 
@@ -90,8 +98,13 @@ function questionOf(verb: OwnVerb, right: Right, act: Act): Question {
   return {
     method: ({ get: 'GET', list: 'GET', create: 'POST', update: 'PUT', patch: 'PATCH', delete: 'DELETE' } as const)[verb],
     path: verb === 'list' ? withQuery(path, query) : path,
-    ...(body === undefined ? {} : { body }),
-    ...(verb !== 'patch' ? {} : { contentType: Array.isArray(body) ? 'application/json-patch+json' : 'application/merge-patch+json' }),
+    ...(body === undefined ? {} : sentOf(verb, body)),
     ...(signal === undefined ? {} : { signal }),
   }
+}
+
+function sentOf(verb: OwnVerb, body: Patch): Pick<Question, 'json' | 'contentType'> {
+  if (verb !== 'patch') return { json: jsonOf(body).json }
+  const { json, contentType } = patchOf(body)
+  return { json, contentType }
 }

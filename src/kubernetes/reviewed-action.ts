@@ -8,16 +8,20 @@
  * Whoever cannot be asked has allowed nothing: that is `review_unavailable` (503).
  */
 import { Refusal } from '../errors.ts'
-import { ApiServer, type Asker } from './api-server.ts'
+import { type ApiServer, ask, monotonic, now } from './api-server.ts'
 import { answeredToUser } from './api-status.ts'
+import { jsonOf } from './kubernetes-object.ts'
 import { parseRequestInfo } from './request-info.ts'
 import { collectionPath, namedPath } from './resource-path.ts'
+import type { Asker } from './transport.ts'
 
 /** What a user wants done, in Kubernetes' words; what is left out is ''. */
 export interface Action {
   readonly verb: string
   /** '' for the core group. */
   readonly group: string
+  /** Such as `v1`: it is reviewed, and what is written with the proof is of this version. */
+  readonly version: string
   readonly resource: string
   readonly subresource?: string
   /** '' for what is in no namespace, or for all namespaces. */
@@ -47,6 +51,9 @@ interface Issued extends Spent {
   readonly credentialUntil: number
 }
 
+/** Uses a proof up; set below, where its private fields can be read, and on nothing that a proof leads to. */
+let use: (proof: unknown) => Issued
+
 /** Told apart by its private field: nothing that looks alike is one, and only this file has the key to make one. */
 class ReviewedAction {
   readonly action: Required<Action>
@@ -60,32 +67,44 @@ class ReviewedAction {
     Object.freeze(this)
   }
 
-  /** What it stands for, once. The second asking finds it used, however the first ended. */
-  static spend(proof: unknown, server: ApiServer, verb: string): Spent {
-    if (typeof proof !== 'object' || proof === null || !(#issued in proof)) throw refused('it is not a proof')
-    if (proof.#used) throw refused('it was used before')
-    proof.#used = true
-    const { action, asker, until, credentialUntil, server: asked } = proof.#issued
-    if (asked !== server) throw refused('another API server was asked')
-    if (ApiServer.monotonic(server) > until) throw refused('it is too old')
-    if (ApiServer.now(server) >= credentialUntil) throw refused('the credential it was made with has ended')
-    if (action.verb !== verb) throw refused(`it is not for the verb ${verb}`)
-    return { action, asker }
+  static {
+    use = (proof) => {
+      if (typeof proof !== 'object' || proof === null || !(#issued in proof)) throw refused('it is not a proof')
+      if (proof.#used) throw refused('it was used before')
+      proof.#used = true
+      return proof.#issued
+    }
+    Object.freeze(ReviewedAction.prototype)
   }
 }
 
 export type { ReviewedAction }
 
-/** Uses a proof up. Throws a Refusal (`proof_refused`) for one that does not hold here and now. */
-export const spend: (proof: unknown, server: ApiServer, verb: string) => Spent = ReviewedAction.spend
+/**
+ * Uses a proof up: the second asking finds it used, however the first ended. Throws a Refusal (`proof_refused`) for one
+ * that does not hold here and now.
+ */
+export function spend(proof: unknown, server: ApiServer, verb: string): Spent {
+  const { action, asker, until, credentialUntil, server: asked } = use(proof)
+  if (asked !== server) throw refused('another API server was asked')
+  // Asked this way round, a time that is none holds for nothing.
+  if (!(monotonic(server) <= until)) throw refused('it is too old')
+  if (!(now(server) < credentialUntil)) throw refused('the credential it was made with has ended')
+  if (action.verb !== verb) throw refused(`it is not for the verb ${verb}`)
+  return { action, asker }
+}
 
 /** Asks as the user. Throws a Refusal: 401 or 403 when the user is not taken, `review_unavailable` when nobody can tell. */
 export async function review(server: ApiServer, as: Asker, wanted: Action): Promise<Review> {
-  const { verb, group, resource, subresource = '', namespace = '', name = '' } = wanted
-  const action = Object.freeze({ verb, group, resource, subresource, namespace, name })
+  const { verb, group, version, resource, subresource = '', namespace = '', name = '' } = wanted
+  const action = Object.freeze({ verb, group, version, resource, subresource, namespace, name })
+  // What only looks like text could read differently at the next look.
+  if (!Object.values(action).every((part) => typeof part === 'string')) {
+    throw new Refusal('path_ambiguous', { detail: 'a part of the action is not text' })
+  }
   const resourceAttributes = attributesOf(action)
   // From before the question: the answer may be older than its arrival.
-  const until = ApiServer.monotonic(server) + PROOF_LIVES_MS
+  const until = monotonic(server) + PROOF_LIVES_MS
   const status = await statusOf(server, as, { kind: 'SelfSubjectAccessReview', spec: { resourceAttributes } })
   const { allowed, denied, reason, evaluationError } = status
   if (allowed === true && denied !== true) {
@@ -100,7 +119,8 @@ export async function review(server: ApiServer, as: Asker, wanted: Action): Prom
 async function statusOf(server: ApiServer, as: Asker, { kind, spec }: { kind: string; spec: object }): Promise<Record<string, unknown>> {
   const path = `/apis/authorization.k8s.io/v1/${kind.toLowerCase()}s`
   try {
-    const answer = await ApiServer.ask(server, as, { method: 'POST', path, body: { apiVersion: 'authorization.k8s.io/v1', kind, spec } })
+    const { json } = jsonOf({ apiVersion: 'authorization.k8s.io/v1', kind, spec })
+    const answer = await ask(server, as, { method: 'POST', path, json })
     const { status } = answeredToUser(answer)
     return typeof status === 'object' && status !== null ? (status as Record<string, unknown>) : {}
   } catch (error) {
@@ -112,22 +132,23 @@ async function statusOf(server: ApiServer, as: Asker, { kind, spec }: { kind: st
 
 /** The attributes that the API server would decide on for this very request. */
 function attributesOf(action: Required<Action>): Required<Action> {
-  const { verb, resource, subresource, name } = action
+  const { verb, version, resource, subresource, name } = action
   const method = { create: 'POST', get: 'GET', list: 'GET', watch: 'GET', update: 'PUT', patch: 'PATCH', delete: 'DELETE' }[verb]
   // Verbs that no request has by itself (use, bind, deletecollection, ...) can be asked about; no write takes their proof.
   if (method === undefined) return action
-  const where = { ...action, version: 'v1', ...(resource === 'namespaces' && action.group === '' ? { namespace: '' } : {}) }
+  const where = { ...action, ...(resource === 'namespaces' && action.group === '' ? { namespace: '' } : {}) }
   const wholeKind = verb === 'list' || verb === 'watch' || (verb === 'create' && subresource === '')
   if (wholeKind && verb !== 'create' && name !== '') throw new Refusal('path_ambiguous', { detail: 'a list has no name' })
   if (wholeKind && name !== '') namedPath(where)
   const path = wholeKind ? collectionPath(where) : namedPath(where)
   const info = parseRequestInfo(method, decodeURIComponent(path), new URLSearchParams(verb === 'watch' ? 'watch=true' : ''))
   // Such as a resource "watch", which is a verb in a path: what is asked must be what was meant.
-  if (info.verb !== verb || info.apiGroup !== action.group || info.resource !== resource || info.subresource !== subresource) {
+  const { apiGroup: group, apiVersion, namespace } = info
+  const asMeant = info.verb === verb && group === action.group && apiVersion === version
+  if (!asMeant || info.resource !== resource || info.subresource !== subresource) {
     throw new Refusal('path_ambiguous', { detail: 'the API server would read another action' })
   }
-  const { apiGroup: group, namespace } = info
-  return { verb: info.verb, group, resource: info.resource, subresource: info.subresource, namespace, name: info.name }
+  return { verb: info.verb, group, version, resource: info.resource, subresource: info.subresource, namespace, name: info.name }
 }
 
 function askerOf(as: Asker): string {

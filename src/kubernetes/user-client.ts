@@ -8,11 +8,12 @@
 import { bearerCredential, type Credential, impersonationCredential } from '../credential.ts'
 import { Refusal } from '../errors.ts'
 import { Secret } from '../secret.ts'
-import { type Answer, ApiServer, type Asker, type Question } from './api-server.ts'
+import { type ApiServer, ask, now, stream } from './api-server.ts'
 import { answeredToUser } from './api-status.ts'
-import { isRecord, type KubernetesObject, objectIn, type Page, type Patch, pageIn } from './kubernetes-object.ts'
+import { isRecord, jsonOf, type KubernetesObject, objectIn, type Page, type Patch, pageIn, patchOf } from './kubernetes-object.ts'
 import { type Collection, collectionPath, type Named, namedPath, withQuery } from './resource-path.ts'
 import { type Action, type Review, review } from './reviewed-action.ts'
+import type { Answer, Asker, Question } from './transport.ts'
 import { eventsIn, type WatchEvent } from './watch-events.ts'
 
 export interface ListOptions {
@@ -62,10 +63,15 @@ class UserClient {
   readonly #server: ApiServer
   readonly #as: Asker
 
+  static {
+    Object.freeze(UserClient.prototype)
+  }
+
   constructor(server: ApiServer, credential: Credential | undefined) {
     this.#server = server
     this.#as = checked(credential)
     this.#current()
+    Object.freeze(this)
   }
 
   async get(named: Named): Promise<KubernetesObject> {
@@ -89,7 +95,7 @@ class UserClient {
   /** Events until the API server ends them, `signal` fires (an AbortError) or the loop is left. */
   async *watch(collection: Collection, { signal, ...options }: WatchOptions = {}): AsyncGenerator<WatchEvent, void, undefined> {
     const path = withQuery(collectionPath(collection), { ...options, watch: true, allowWatchBookmarks: true })
-    const answer = await ApiServer.stream(this.#server, this.#current(), {
+    const answer = await stream(this.#server, this.#current(), {
       method: 'GET',
       path,
       ...(signal === undefined ? {} : { signal }),
@@ -102,22 +108,22 @@ class UserClient {
   }
 
   async create(collection: Collection, object: KubernetesObject): Promise<KubernetesObject> {
-    return objectIn(await this.#ask({ method: 'POST', path: collectionPath(collection), body: object }))
+    return objectIn(await this.#ask({ method: 'POST', path: collectionPath(collection), json: jsonOf(object).json }))
   }
 
   async update(named: Named, object: KubernetesObject): Promise<KubernetesObject> {
-    return objectIn(await this.#ask({ method: 'PUT', path: namedPath(named), body: object }))
+    return objectIn(await this.#ask({ method: 'PUT', path: namedPath(named), json: jsonOf(object).json }))
   }
 
   async patch(named: Named, patch: Patch): Promise<KubernetesObject> {
-    const contentType = Array.isArray(patch) ? 'application/json-patch+json' : 'application/merge-patch+json'
-    return objectIn(await this.#ask({ method: 'PATCH', path: namedPath(named), body: patch, contentType }))
+    const { json, contentType } = patchOf(patch)
+    return objectIn(await this.#ask({ method: 'PATCH', path: namedPath(named), json, contentType }))
   }
 
   /** Server-side apply under a field manager's name. */
   async apply(named: Named, object: KubernetesObject, fieldManager: string): Promise<KubernetesObject> {
     const path = withQuery(namedPath(named), { fieldManager })
-    return objectIn(await this.#ask({ method: 'PATCH', path, body: object, contentType: 'application/apply-patch+yaml' }))
+    return objectIn(await this.#ask({ method: 'PATCH', path, json: jsonOf(object).json, contentType: 'application/apply-patch+yaml' }))
   }
 
   async delete(named: Named): Promise<void> {
@@ -135,8 +141,8 @@ class UserClient {
   /** Who the API server takes the user for. */
   async selfReview(): Promise<UserInfo> {
     const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews'
-    const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' }
-    const { status } = await this.#ask({ method: 'POST', path, body })
+    const { json } = jsonOf({ apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' })
+    const { status } = await this.#ask({ method: 'POST', path, json })
     const info = isRecord(status) && isRecord(status['userInfo']) ? status['userInfo'] : {}
     const { username, uid, groups } = info
     if (typeof username !== 'string' || username === '') throw new Refusal('upstream_broke', { detail: 'it named no user' })
@@ -148,11 +154,11 @@ class UserClient {
   }
 
   async #ask(question: Question): Promise<Readonly<Record<string, unknown>>> {
-    return answeredToUser(await ApiServer.ask(this.#server, this.#current(), question))
+    return answeredToUser(await ask(this.#server, this.#current(), question))
   }
 
   #current(): Asker {
-    if (ApiServer.now(this.#server) >= this.#as.expiresAt) throw new Refusal('token_expired')
+    if (!(now(this.#server) < this.#as.expiresAt)) throw new Refusal('token_expired')
     return this.#as
   }
 }
@@ -161,6 +167,10 @@ export type { UserClient }
 
 /** Made anew by the constructors of credentials, which refuse what could not be sent: an object that looks like one is none. */
 function checked(credential: Credential | undefined): Asker {
+  // NaN is later than nothing and earlier than nothing: it would be no end at all.
+  if (credential && !(typeof credential.expiresAt === 'number' && credential.expiresAt >= 0)) {
+    throw new Refusal('credential_not_offered', { detail: 'its end is not a time' })
+  }
   if (credential?.kind === 'bearer') return bearerCredential(credential.token, credential.expiresAt)
   if (credential?.kind === 'impersonation') return impersonationCredential(credential)
   throw new Refusal(credential === undefined ? 'not_signed_in' : 'credential_not_offered')

@@ -1,8 +1,8 @@
 /** A watch: one JSON object a line, for as long as it goes on. */
 import { Refusal } from '../errors.ts'
-import { failureOf } from './api-server.ts'
 import { ApiStatus, statusOf } from './api-status.ts'
 import { isRecord, type KubernetesObject, objectIn } from './kubernetes-object.ts'
+import { failureOf } from './transport.ts'
 
 export interface WatchEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'

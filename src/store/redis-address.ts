@@ -8,7 +8,7 @@
  * could write as we do. So redis:// reaches this machine alone, unless the operator says that the way is safe.
  */
 import { Complaint } from '../complaint.ts'
-import { isLoopbackHost } from '../config/values.ts'
+import { isLoopbackHost } from '../config/loopback.ts'
 import { Secret } from '../secret.ts'
 
 export interface RedisAddress {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
-import { createBackend } from '../../examples/kubernetes-client/server.ts'
+import { createBackend, MAY_WRITE } from '../../examples/kubernetes-client/server.ts'
 import { memorySink } from '../../src/audit/audit-sink.fake.ts'
 import { devSeed } from '../../src/dev/kubernetes/seed.ts'
 import { type KubernetesStandIn, startKubernetes } from '../../src/dev/kubernetes/server.ts'
@@ -29,7 +29,12 @@ describe('examples/kubernetes-client', () => {
       seed: devSeed('dev:'),
     })
     apiServer = createApiServer({ origin: cluster.url })
-    const account = serviceAccountClient(apiServer, { token: { read: () => new Secret('backend') }, audit, resource: 'cluster/here' })
+    const account = serviceAccountClient(apiServer, {
+      token: { read: () => new Secret('backend') },
+      audit,
+      resource: 'cluster/here',
+      mayWrite: MAY_WRITE,
+    })
     backend = createBackend(apiServer, account).listen(0, '127.0.0.1')
     await once(backend, 'listening')
   })

@@ -118,7 +118,7 @@ suite('the packed tarball', () => {
       unreachable: [502, 'upstream_unavailable'],
       exported: [
         'ApiStatus',
-        'NOT_FOR_OTHERS',
+        'GIVES_AWAY',
         'OWN_TASKS',
         'Refusal',
         'Secret',
@@ -134,10 +134,10 @@ suite('the packed tarball', () => {
 const ASK_BACKEND = `
 import { once } from 'node:events'
 import * as kubernetes from 'mandate/kubernetes'
-import { createBackend } from './backend.ts'
+import { createBackend, MAY_WRITE } from './backend.ts'
 const apiServer = kubernetes.createApiServer({ origin: 'http://127.0.0.1:1' })
 const audit = { record: async () => {} }
-const account = kubernetes.serviceAccountClient(apiServer, { token: { read: () => new kubernetes.Secret('t') }, audit, resource: 'cluster/here' })
+const account = kubernetes.serviceAccountClient(apiServer, { token: { read: () => new kubernetes.Secret('t') }, audit, resource: 'cluster/here', mayWrite: MAY_WRITE })
 const backend = createBackend(apiServer, account).listen(0, '127.0.0.1')
 await once(backend, 'listening')
 const ask = (headers) => fetch('http://127.0.0.1:' + backend.address().port + '/namespaces/a/configmaps', { headers })

@@ -43,5 +43,5 @@ clientsConformance(
       },
     }
   },
-  { issuesTokens: true },
+  { issuesTokens: true, holdsAuthors: true },
 )

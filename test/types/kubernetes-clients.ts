@@ -15,6 +15,7 @@ import {
   type ReviewedAction,
   type ServiceAccountClient,
   type ServiceAccountOptions,
+  serviceAccountClient,
   type UserClient,
   userClient,
 } from '../../src/kubernetes/index.ts'
@@ -39,7 +40,7 @@ const isOwn = (work: OwnWork<(typeof OWN_TASKS)['lease'][number]>) => work
 export async function right(): Promise<void> {
   const client = asUser(userClient(server, credential))
   await client.list(pods)
-  const review = await client.review({ verb: 'create', group: '', resource: 'pods', namespace: 'team-a', name: 'web' })
+  const review = await client.review({ verb: 'create', ...pods, name: 'web' })
   if (review.allowed) await asAccount(account).create(review.proof, object)
   await isOwn(own('lease')).act('update', 'leases', { namespace: 'mandate', name: 'sweep', body: { ...object } })
 }
@@ -99,7 +100,7 @@ export async function wrong(): Promise<void> {
   // @ts-expect-error TS2739
   await account.create({ action: proof.action }, object)
   // @ts-expect-error TS2739
-  await account.delete({ ...proof }, 'v1')
+  await account.delete({ ...proof })
   // @ts-expect-error TS2345
   await account.update(true, object)
   // @ts-expect-error TS2339
@@ -108,6 +109,18 @@ export async function wrong(): Promise<void> {
   new made.ReviewedAction()
   // @ts-expect-error TS2540
   proof.action.name = 'another'
+
+  // Writing what nobody listed, or a version that nobody reviewed.
+  // @ts-expect-error TS2741
+  serviceAccountClient(server, { token: options.token, audit: options.audit, resource: 'cluster/here' })
+  // @ts-expect-error TS2322
+  serviceAccountClient(server, { ...options, mayWrite: 'secrets' })
+  // @ts-expect-error TS2353
+  serviceAccountClient(server, { ...options, alsoFor: ['secrets'] })
+  // @ts-expect-error TS2741
+  await user.review({ verb: 'create', group: '', resource: 'pods' })
+  // @ts-expect-error TS2554
+  await account.patch(proof, 'v2', {})
 
   // Own work beyond its table.
   // @ts-expect-error TS2345
@@ -122,6 +135,10 @@ export async function wrong(): Promise<void> {
   await own('lease').act(proof, 'leases')
 
   // Sending by hand: the package exports what a client is made with, not the way to send.
+  // @ts-expect-error TS2339
+  await made.ask(server, credential, { method: 'GET', path: '/api/v1/secrets' })
+  // @ts-expect-error TS2339
+  await server.ask(credential, { method: 'GET', path: '/api/v1/secrets' })
   // @ts-expect-error TS2339
   await made.ApiServer.ask(server, credential, { method: 'GET', path: '/api/v1/secrets' })
 }
