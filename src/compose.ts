@@ -156,7 +156,7 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
       limit: config.limits.signIns,
     }),
     signOut: createSignOut({ origin, providers, cookies, logins, records, revocations, store, audit, clock }),
-    hostSignIn: createHostSignIn({ origin, hosts: routeHosts, cookies, sessions: hostSessions, logins, audit }),
+    hostSignIn: createHostSignIn({ origin, hosts: routeHosts, cookies, sessions: hostSessions, logins, authorizer, store, audit }),
     youAre: createYouAre({
       authenticator,
       logins,

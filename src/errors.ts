@@ -66,6 +66,11 @@ export const REFUSALS = {
     title: 'A request with a login cookie must come from this origin',
     mend: 'Open it from a page of this origin or the address bar, and send its Origin header with a write; or use a bearer token.',
   },
+  service_worker_refused: {
+    status: 403,
+    title: 'A service worker of this script would stand over paths of Mandate',
+    mend: 'Serve the script from below a directory, such as /app/sw.js, or ask the operator for serviceWorkerOpen on the route.',
+  },
   csrf_refused: { status: 403, title: 'The form was not the one this login was given', mend: 'Reload the page and send its form again.' },
   authorization_malformed: {
     status: 401,
@@ -136,8 +141,8 @@ export const REFUSALS = {
   },
   identity_unusable: {
     status: 403,
-    title: "The issuer's claims do not name a usable Kubernetes user",
-    mend: 'The user name claim must be non-empty text without control characters.',
+    title: "The issuer's claims do not name a usable user",
+    mend: 'Names must be well-formed, non-empty text; those for Kubernetes, printable ASCII without outer spaces.',
   },
   consent_needed: { status: 401, title: 'The issuer wants the person to take part again', mend: 'Sign in again at /login.' },
   too_many_requests: { status: 429, title: 'Too many requests', mend: 'Wait as long as Retry-After says.' },

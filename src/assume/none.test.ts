@@ -3,10 +3,35 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { HeaderLine } from '../credential.ts'
 import { bearerCaller, loginCaller } from '../principal.fake.ts'
-import { identityLines } from './none.ts'
+import { createNone, identityLines } from './none.ts'
 
 const said = (lines: readonly HeaderLine[], header: string) => lines.find(([name]) => name === header)?.[1]
 const membersOf = (lines: readonly HeaderLine[], header: string) => said(lines, header)?.split(',').map(decodeURIComponent) ?? []
+
+describe('nobody is said to ask', () => {
+  const target = { id: 'route/app', audience: '', scopes: [] }
+  const actor = (changes: object) => ({ actor: { ...loginCaller().principal, ...changes } })
+  for (const [what, principal] of [
+    ['without a subject', { subject: '' }],
+    ['without an issuer', { issuer: '' }],
+    ['with half a character in the subject', { subject: 'a\ud800' }],
+    ['with half a character in the name', { name: '\udc00' }],
+    ['with half a character in the e-mail', { email: '\udc00@x' }],
+    ['with half a character in a group', { groups: ['a', '\ud83d'] }],
+    ['when an actor has no subject', actor({ subject: '' })],
+    ['when an actor has half a character', actor({ issuer: 'https://\ud800' })],
+  ] as const) {
+    test(what, async () => {
+      const answer = await createNone().assume(loginCaller({ principal }), target)
+      assert.equal(answer.result === 'refused' && answer.refusal.code, 'identity_unusable')
+    })
+  }
+
+  test('with half a character in a scope', async () => {
+    const answer = await createNone().assume(bearerCaller('t', { proof: { scopes: ['\ud800'] } }), target)
+    assert.equal(answer.result === 'refused' && answer.refusal.code, 'identity_unusable')
+  })
+})
 
 describe('identity headers', () => {
   for (const [value, written] of [
@@ -50,6 +75,14 @@ describe('identity headers', () => {
       ['X-Mandate-Provider', 'corp'],
       ['X-Mandate-Kind', 'person'],
     ])
+  })
+
+  test('tell who acts for somebody, and whom they act for', () => {
+    const actor = { ...loginCaller().principal, subject: 'agent, 7', issuer: 'https://agents.example' }
+    const lines = identityLines(loginCaller({ principal: { actor } }))
+    assert.equal(said(lines, 'X-Mandate-Subject'), 'alice')
+    assert.equal(said(lines, 'X-Mandate-Actor'), 'agent%2C 7')
+    assert.equal(said(lines, 'X-Mandate-Actor-Issuer'), 'https://agents.example')
   })
 
   test("tell a bearer's scopes", () => {

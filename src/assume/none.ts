@@ -5,7 +5,8 @@
  * Security: every value comes from the verified principal and proof. What a header line could not carry as it is, and
  * what separates the members of a list, is percent-encoded, so that no name can end its line, look like another name
  * or become two members of a list: `decodeURIComponent` of each member gives back what the issuer said. A principal
- * without a subject is nobody and is refused.
+ * without a subject is nobody and is refused, and so is text with half a character in it (a lone surrogate): all of
+ * those would be written alike, and two subjects would be one. Who acts for somebody is said beside them.
  */
 import type { HeaderLine, IdentityCredential } from '../credential.ts'
 import { Refusal } from '../errors.ts'
@@ -21,7 +22,7 @@ export function createNone(): CredentialSource {
       const key = proof.kind === 'bearer' ? proof : principal
       let credential = made.get(key)
       if (credential === undefined) {
-        if (principal.subject === '' || principal.issuer === '') return { result: 'refused', refusal: new Refusal('identity_unusable') }
+        if (!isUsable({ principal, proof })) return { result: 'refused', refusal: new Refusal('identity_unusable') }
         // It holds for as long as the caller's proof does, which the door watches.
         credential = Object.freeze({ kind: 'identity', lines: identityLines({ principal, proof }), expiresAt: Number.POSITIVE_INFINITY })
         made.set(key, credential)
@@ -31,9 +32,18 @@ export function createNone(): CredentialSource {
   }
 }
 
+function isUsable({ principal, proof }: Pick<Caller, 'principal' | 'proof'>): boolean {
+  const { provider, name = '', email = '', groups, actor } = principal
+  const named = [principal, ...(actor === undefined ? [] : [actor])].flatMap(({ subject, issuer }) => [subject, issuer])
+  const scopes = proof.kind === 'bearer' ? proof.scopes : []
+  return (
+    named.every((value) => value !== '') && [...named, provider, name, email, ...groups, ...scopes].every((value) => value.isWellFormed())
+  )
+}
+
 /** The headers that say who asks. Absent is what the issuer did not say. */
 export function identityLines({ principal, proof }: Pick<Caller, 'principal' | 'proof'>): readonly HeaderLine[] {
-  const { subject, issuer, provider, kind, name, email, groups } = principal
+  const { subject, issuer, provider, kind, name, email, groups, actor } = principal
   const one = (header: string, value: string | undefined): HeaderLine[] =>
     value === undefined || value === '' ? [] : [[header, encodeMember(value)]]
   const list = (header: string, values: readonly string[]): HeaderLine[] => {
@@ -49,6 +59,8 @@ export function identityLines({ principal, proof }: Pick<Caller, 'principal' | '
     ...one('X-Mandate-Email', email),
     ...list('X-Mandate-Groups', groups),
     ...(proof.kind === 'bearer' ? list('X-Mandate-Scopes', proof.scopes) : []),
+    ...one('X-Mandate-Actor', actor?.subject),
+    ...one('X-Mandate-Actor-Issuer', actor?.issuer),
   ])
 }
 

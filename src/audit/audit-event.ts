@@ -54,6 +54,10 @@ interface Entry {
 
 export const AUDIT_EVENTS = {
   login: { means: 'A person signed in and a login was made.', facts: ['attempt', 'address', 'provider', 'who', 'login'] },
+  'host-code': {
+    means: 'A person with a login was given a code that makes it known on another host. Written before the code is made.',
+    facts: ['attempt', 'address', 'who', 'login', 'resource'],
+  },
   'host-session': {
     means: 'A login was made known on another host, and a cookie of that host was made for it.',
     facts: ['attempt', 'address', 'who', 'login', 'resource'],

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts'
 import { secretSource } from '../config/references.ts'
 import type { RouteConfig } from '../config/route.ts'
 import { createHttpUpstream } from '../forward/http.ts'
+import { spelled } from '../forward/withheld-headers.ts'
 import type { Cookies } from '../gateway/cookies.ts'
 import { presentedBy } from '../gateway/gateway.ts'
 import { createRouteHosts, type Route, type RouteHost } from '../gateway/routes.ts'
@@ -24,7 +25,7 @@ export function composeRouteHosts(config: Config, surroundings: RouteSurrounding
 }
 
 function composeRoute(route: RouteConfig, config: Config, { metrics, lifecycle, stopping }: RouteSurroundings): Route {
-  const { name, match, allow, upstream: origin, ca } = route
+  const { name, match, allow, upstream: origin, ca, serviceWorkerOpen, withhold } = route
   const upstream = createHttpUpstream({ origin, ...(ca === undefined ? {} : { ca: () => secretSource(ca).read().expose() }) })
   const id = `route/${name}`
   lifecycle.onStop(id, () => upstream.close())
@@ -45,5 +46,7 @@ function composeRoute(route: RouteConfig, config: Config, { metrics, lifecycle, 
     sourceName: 'none',
     target: { id, audience: '', scopes: [] },
     persons: allow.callers.includes('person'),
+    serviceWorkerOpen,
+    withheld: withhold.length === 0 ? undefined : new Set(withhold.map(spelled)),
   }
 }

@@ -2,7 +2,7 @@
 import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
 import { sharedAudiences } from './forwarded-tokens.ts'
-import { isLoopbackHost } from './values.ts'
+import { routeAdvice } from './route-advice.ts'
 
 /** Advice on a configuration that loads, in the form of faults that do not prevent a start. */
 export function advice(config: Config): Fault[] {
@@ -78,35 +78,7 @@ export function advice(config: Config): Fault[] {
     if (provider.issuer.startsWith('http:'))
       found.push({ path: `${at}.issuer`, problem: 'is plain http on loopback', mend: 'use https outside of trials' })
   }
-  return [...found, ...sharedAudiences(config), ...openRoutes(config), ...longLives(config)]
-}
-
-function openRoutes({ routes, providers }: Config): Fault[] {
-  return routes.flatMap(({ upstream, sameOriginOpen, allow }, at): Fault[] => {
-    const found: Fault[] = []
-    if (upstream.startsWith('http:') && !isLoopbackHost(new URL(upstream).hostname)) {
-      found.push({
-        path: `routes.${at}.upstream`,
-        problem: 'is plain http: whoever is on that network reads what passes, and can call the service as anybody',
-        mend: 'use https, and let the service take requests from Mandate alone',
-      })
-    }
-    if (sameOriginOpen) {
-      found.push({
-        path: `routes.${at}.sameOriginOpen`,
-        problem: 'lets the pages of the service do with the login cookie whatever a page of Mandate can',
-        mend: 'give the service a host of its own',
-      })
-    }
-    if (Object.keys(providers).length > 1 && allow.groups !== undefined && allow.providers === undefined) {
-      found.push({
-        path: `routes.${at}.allow.groups`,
-        problem: 'counts a group of this name from any provider',
-        mend: 'name the providers in allow.providers whose groups are meant',
-      })
-    }
-    return found
-  })
+  return [...found, ...sharedAudiences(config), ...routeAdvice(config), ...longLives(config)]
 }
 
 const HOUR = 3_600_000

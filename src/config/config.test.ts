@@ -32,6 +32,13 @@ describe('all faults are reported at once', () => {
     )
   })
 
+  test('what no file can hold is a fault as well', () => {
+    for (const length of [Object.create(null), Symbol('x'), 1n]) {
+      const faults = faultsFrom(() => checkConfig({ ...goodDraft, publicUrl: { length } }))
+      assert.ok(faults.length > 0)
+    }
+  })
+
   test('whatever is loaded: a configuration or ConfigFaulty, and nothing in between', () => {
     const junk = fc.anything({ withNullPrototype: true, maxDepth: 3 })
     fc.assert(

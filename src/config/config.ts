@@ -45,7 +45,7 @@ export function parseConfig(source: string): Config {
  * applied once each key by itself is right, because they could not be judged before.
  */
 export function checkConfig(value: unknown): Config {
-  const parsed = configSchema.safeParse(value)
+  const parsed = readForm(value)
   const hidden = hiddenKeys(value)
   if (!parsed.success) throw new ConfigFaulty([...faultsOf(parsed.error.issues, value), ...hidden])
   if (hidden.length > 0) throw new ConfigFaulty(hidden)
@@ -53,6 +53,17 @@ export function checkConfig(value: unknown): Config {
   const faults = unsafe(config)
   if (faults.length > 0) throw new ConfigFaulty(faults)
   return deepFreeze(config)
+}
+
+/** Objects without a prototype, which no file holds, can make a check of the library fail rather than say no. */
+function readForm(value: unknown) {
+  try {
+    return configSchema.safeParse(value)
+  } catch {
+    throw new ConfigFaulty([
+      { path: '', problem: 'holds what is no plain data', mend: 'make it of objects, lists, text, numbers and booleans' },
+    ])
+  }
 }
 
 /** Names of providers and clusters that zod leaves out of a record without a word. */

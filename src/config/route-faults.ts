@@ -6,8 +6,8 @@
  */
 import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
+import { isLoopbackHost } from './loopback.ts'
 import type { RouteConfig } from './route.ts'
-import { isLoopbackHost } from './values.ts'
 
 /** First segments that are Mandate's own on the sign-in host. */
 const RESERVED = new Set(['', '**', 'login', 'logout', 'callback', 'whoami', 'clusters', '.mandate', 'back-channel-logout'])
@@ -50,7 +50,7 @@ function twins(routes: readonly RouteConfig[]): Fault[] {
   })
 }
 
-function faultsOfHost(config: Parts, { match, allow, sameOriginOpen }: RouteConfig, at: number): Fault[] {
+function faultsOfHost(config: Parts, { match, allow, sameOriginOpen, serviceWorkerOpen }: RouteConfig, at: number): Fault[] {
   const { protocol, hostname } = new URL(config.publicUrl)
   const path = `routes.${at}.match.host`
   const faults = (allow.providers ?? [])
@@ -70,6 +70,13 @@ function faultsOfHost(config: Parts, { match, allow, sameOriginOpen }: RouteConf
       path,
       problem: 'is the sign-in host: a page there could use the login cookie of whoever opens it',
       mend: 'give it a host of its own, allow machines alone, or write sameOriginOpen: true',
+    })
+  }
+  if (match.host === hostname && serviceWorkerOpen) {
+    faults.push({
+      path: `routes.${at}.serviceWorkerOpen`,
+      problem: 'is on the sign-in host, where such a script would stand over every sign-in',
+      mend: 'remove it, or give the route a host of its own',
     })
   }
   if (protocol === 'http:' && !isLoopbackHost(match.host) && !match.host.endsWith('.localhost')) {

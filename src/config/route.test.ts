@@ -70,9 +70,17 @@ describe('a route is refused', () => {
     '*.example',
     'a b',
     `${'a'.repeat(64)}.example`,
+    '127.1',
+    '0x7f000001',
+    '0x7f.0.0.1',
+    '2130706433',
+    '127.0.0.01',
+    'app.1',
+    'app.0x1',
+    '256.1.1.1',
   ]) {
     test(`with the host ${JSON.stringify(host)}`, () => {
-      assert.match(one(withRoutes(at(host, '/**'))), /^routes\.0\.match\.host \| does not have the form/)
+      assert.match(one(withRoutes(at(host, '/**'))), /^routes\.0\.match\.host \| (?:does not have the form|is not how a browser)/)
     })
   }
 
@@ -82,11 +90,34 @@ describe('a route is refused', () => {
     ['http://user:pw@app', 'carries a user name or password'],
     ['http://app/x', 'has a path'],
     ['http://app?x', 'carries a query or fragment'],
+    ['http://169.254.169.254', 'is link-local'],
+    ['http://169.254.0.1:8080', 'is link-local'],
+    ['http://0xa9fea9fe', 'is link-local'],
+    ['http://[fe80::1]', 'is link-local'],
+    ['http://[febf::1]:80', 'is link-local'],
+    ['http://[::ffff:169.254.169.254]', 'is link-local'],
+    ['http://[64:ff9b::169.254.169.254]', 'is link-local'],
+    ['http://[fd00:ec2::254]', 'is link-local'],
+    ['http://metadata.google.internal', 'is link-local'],
+    ['http://METADATA.google.internal.', 'is link-local'],
+    ['http://100.100.100.200', 'is link-local'],
   ] as const) {
     test(`with the upstream ${upstream}`, () => {
       assert.match(one(withRoutes(route({ upstream }))), new RegExp(`^routes\\.0\\.upstream \\| ${problem}`))
     })
   }
+
+  for (const withhold of [[''], ['a b'], ['a_b'], ['a:'], ['x'.repeat(65)], 'X-A']) {
+    test(`that withholds ${JSON.stringify(withhold)}`, () => {
+      assert.match(one(withRoutes(route({ withhold }))), /^routes\.0\.withhold/)
+    })
+  }
+
+  test('on the sign-in host with service workers over everything', () => {
+    const open = withRoutes(at('mandate.example', '/app/**', { sameOriginOpen: true, serviceWorkerOpen: true }))
+    assert.match(one(open), /^routes\.0\.serviceWorkerOpen \| is on the sign-in host/)
+    assert.deepEqual(faultsAfter(withRoutes(route({ serviceWorkerOpen: true, withhold: ['X-Remote-Login'] }))), [])
+  })
 
   test('with a key that Mandate does not know', () => {
     assert.match(one(withRoutes(route({ methods: ['GET'] }))), /^routes\.0\.methods \| is not a key/)
@@ -182,6 +213,34 @@ describe('a route', () => {
     assert.ok(unwise('http://app.svc:8080').some((line) => line.startsWith('routes.0.upstream | is plain http')))
     assert.ok(!unwise('http://127.0.0.1:8080').some((line) => line.startsWith('routes')))
     assert.ok(!unwise('https://app.svc').some((line) => line.startsWith('routes')))
+  })
+
+  test('may lead to any address that is not of the machine', () => {
+    for (const upstream of ['http://169.253.0.1', 'http://10.0.0.1', 'http://[fd00::1]', 'http://metadata.example', 'http://[fec0::1]'])
+      assert.deepEqual(faultsAfter(withRoutes(route({ upstream }))), [], upstream)
+  })
+
+  test('is unwise with service workers over everything', () => {
+    const config = configOf(withRoutes(route({ serviceWorkerOpen: true })))
+    assert.ok(advice(config).some(({ path }) => path === 'routes.0.serviceWorkerOpen'))
+  })
+
+  test('is unwise below another of the same service that lets in others', () => {
+    const unwise = (...routes: unknown[]) =>
+      advice(configOf(withRoutes(...routes)))
+        .map(({ path }) => path)
+        .filter((path) => path.startsWith('routes'))
+    const few = { allow: { groups: ['few'] } }
+    for (const path of ['/admin', '/admin/**', '/', '/a/b/c'])
+      assert.deepEqual(unwise(at('app.example', '/**'), at('app.example', path, few)), ['routes.1.match.path'], path)
+    assert.deepEqual(unwise(at('app.example', '/db', few), at('app.example', '/db/**')), ['routes.0.match.path'])
+    for (const other of [
+      at('app.example', '/db/x'),
+      at('app.example', '/dbx', few),
+      at('other.example', '/db/x', few),
+      at('app.example', '/db/x', { ...few, upstream: 'https://other.svc' }),
+    ])
+      assert.deepEqual(unwise(at('app.example', '/db/**'), other), [], JSON.stringify(other))
   })
 
   test('is unwise on the sign-in host', () => {

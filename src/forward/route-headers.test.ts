@@ -11,6 +11,85 @@ const OURS = [
   ...['X-Mandate-Subject', 'alice'],
 ]
 
+/** By which other proxies say who asks, from where, or what else is meant. */
+const OF_OTHER_PROXIES = [
+  ...['Forwarded', 'X-Forwarded-For', 'x-forwarded-host', 'X-Forwarded-User', 'X-Forwarded-Client-Cert', 'X-Forwarded', 'Forwarded-For'],
+  ...['X-Real-IP', 'True-Client-IP', 'CF-Connecting-IP', 'X-Client-IP', 'Client-IP', 'X-Cluster-Client-IP', 'Fastly-Client-IP'],
+  ...['X-Originating-IP', 'X-Azure-ClientIP', 'X-Envoy-External-Address', 'X-Envoy-Peer-Metadata', 'X-Trusted-Proxy', 'X-Request-Id'],
+  ...['X-Original-URL', 'X-Original-Host', 'X-Original-Method', 'X-Rewrite-Url', 'X-Rewrite-Uri', 'X-Override-URL', 'X-Host'],
+  ...['X-Envoy-Original-Path', 'X-Accel-Internal', 'X-HTTP-Host-Override'],
+  ...['X-HTTP-Method', 'X-HTTP-Method-Override', 'X-Method-Override'],
+  ...['Remote-User', 'X-Remote-User', 'X-Proxy-User', 'X-Auth-Request-Email', 'X-Auth-User', 'X-Auth-Token', 'X-Authenticated-User'],
+  ...['X-Authenticated', 'X-WebAuth-User', 'X-Impersonate-User', 'X-User', 'X-User-Id', 'X-Username', 'X-Userinfo', 'X-Email', 'X-Groups'],
+  ...['X-Roles', 'X-JWT-Assertion', 'X-Access-Token', 'X-Id-Token', 'X-Token-Subject', 'X-Scope-OrgID', 'X-Consumer-Username'],
+  ...['X-Credential-Identifier', 'X-Anonymous-Consumer', 'OIDC-CLAIM-sub', 'SM-USER', 'SMUSER', 'iv-user', 'kubeflow-userid'],
+  ...['Client-Cert', 'Client-Cert-Chain', 'X-Client-Cert', 'X-SSL-Cert', 'X-SSL-Client', 'SSL-Client-Cert', 'X-TLS-Client-Cert'],
+  ...['X-ARR-ClientCert', 'X-Amzn-Mtls-Clientcert-Subject', 'X-Amzn-Oidc-Data', 'X-Amzn-Request-Context'],
+  ...['X-Goog-Authenticated-User-Email', 'X-Goog-Iap-Jwt-Assertion', 'X-Apigateway-Api-Userinfo', 'X-Endpoint-API-UserInfo'],
+  ...['X-MS-Client-Principal', 'X-MS-TOKEN-AAD-ID-TOKEN', 'Cf-Access-Jwt-Assertion', 'Tailscale-User-Login'],
+  ...['X-Pomerium-Jwt-Assertion', 'X-authentik-username', 'X-Vouch-User', 'X-GitLab-User'],
+]
+
+/** Ordinary ones, some of which begin like one of those. */
+const ORDINARY = [
+  ...[
+    'Accept',
+    'Accept-Charset',
+    'Accept-Encoding',
+    'Accept-Language',
+    'Accept-CH',
+    'Cache-Control',
+    'Pragma',
+    'Priority',
+    'Prefer',
+    'DNT',
+  ],
+  ...['Content-Type', 'Content-Length', 'Content-Encoding', 'Content-Language', 'Content-Disposition', 'Content-Range', 'Content-MD5'],
+  ...['If-Match', 'If-None-Match', 'If-Modified-Since', 'If-Unmodified-Since', 'If-Range', 'If', 'Range', 'Last-Event-ID', 'Save-Data'],
+  ...['Origin', 'Referer', 'User-Agent', 'X-User-Agent', 'Via', 'Date', 'From', 'Max-Forwards', 'Upgrade-Insecure-Requests'],
+  ...[
+    'Access-Control-Request-Method',
+    'Access-Control-Request-Headers',
+    'Sec-Fetch-Site',
+    'Sec-CH-UA',
+    'Sec-GPC',
+    'Sec-WebSocket-Protocol',
+  ],
+  ...[
+    'X-Requested-With',
+    'X-CSRF-Token',
+    'X-CSRFToken',
+    'X-XSRF-TOKEN',
+    'Idempotency-Key',
+    'X-Correlation-Id',
+    'X-Api-Key',
+    'X-Api-Version',
+  ],
+  ...[
+    'traceparent',
+    'tracestate',
+    'baggage',
+    'b3',
+    'X-B3-TraceId',
+    'X-Amzn-Trace-Id',
+    'X-Cloud-Trace-Context',
+    'sentry-trace',
+    'uber-trace-id',
+  ],
+  ...['Depth', 'Destination', 'Overwrite', 'Lock-Token', 'Tus-Resumable', 'Upload-Offset', 'Digest', 'Signature', 'Signature-Input'],
+  ...['HX-Request', 'X-Inertia', 'Turbo-Frame', 'Apollo-Require-Preflight', 'Connect-Protocol-Version', 'Grpc-Timeout', 'X-Grpc-Web'],
+  ...[
+    'X-Hub-Signature-256',
+    'X-GitHub-Event',
+    'Stripe-Signature',
+    'X-Amz-Date',
+    'x-ms-date',
+    'x-ms-client-request-id',
+    'X-Goog-Api-Client',
+  ],
+  ...['X-Client-Version', 'X-Timezone', 'X-Grafana-Org-Id', 'X-Origin', 'X-Token', 'SOAPAction', 'MCP-Session-Id'],
+]
+
 /** What of these lines reaches the service, without ours. */
 function passed(...lines: ReadonlyArray<readonly [string, string]>): Array<[string, string]> {
   const out = outboundRouteHeaders(lines.flat(), ARRIVAL, IDENTITY)
@@ -29,24 +108,12 @@ describe('of what a caller sends, the service never gets', () => {
     'X.Mandate.Subject',
     'x~mandate+subject',
     'x-mandate-anything',
+    'X-Mandate',
     'Authorization',
     'authorization',
     'Proxy-Authorization',
     'Proxy-Connection',
     'Host',
-    'Forwarded',
-    'X-Forwarded-For',
-    'x-forwarded-host',
-    'X-Forwarded-User',
-    'X_Forwarded_For',
-    'X-Real-IP',
-    'X_Real_IP',
-    'X-Request-Id',
-    'Remote-User',
-    'X-Remote-User',
-    'X-Auth-Request-Email',
-    'X-Original-URL',
-    'X-Rewrite-Url',
     'Some_Name',
     'Connection',
     'Keep-Alive',
@@ -56,9 +123,20 @@ describe('of what a caller sends, the service never gets', () => {
     'Upgrade',
     'Expect',
     'HTTP2-Settings',
+    ...OF_OTHER_PROXIES,
   ]) {
-    test(name, () => assert.deepEqual(passed([name, 'x'], ['Accept', 'a/b']), [['Accept', 'a/b']]))
+    test(name, () => {
+      assert.deepEqual(passed([name, 'x'], ['Accept', 'a/b']), [['Accept', 'a/b']])
+      assert.deepEqual(passed([name.toUpperCase(), 'x'], [name.replaceAll('-', '.'), 'x'], [name.replaceAll('-', '_'), 'x']), [])
+    })
   }
+
+  test('what its route withholds, in any spelling; another route passes it', () => {
+    const lines = ['X-Remote-Login', 'x', 'x-remote-LOGIN', 'x', 'Login.As', 'x', 'Accept', 'a/b']
+    const withheld = new Set(['x-remote-login', 'login-as'])
+    assert.deepEqual(outboundRouteHeaders(lines, { ...ARRIVAL, withheld }, IDENTITY), ['Accept', 'a/b', ...OURS])
+    assert.deepEqual(outboundRouteHeaders(['Login.As', 'x'], ARRIVAL, IDENTITY), ['Login.As', 'x', ...OURS])
+  })
 
   test('what Connection names, in whatever case and on whichever line', () => {
     assert.deepEqual(
@@ -97,6 +175,10 @@ describe('of what a caller sends, the service never gets', () => {
   })
 })
 
+test('ordinary headers pass, however they are spelled', () => {
+  for (const name of ORDINARY.flatMap((each) => [each, each.toLowerCase()])) assert.deepEqual(passed([name, 'x']), [[name, 'x']])
+})
+
 test('everything else passes as it came, in its order', () => {
   const lines: Array<[string, string]> = [
     ['accept', '*/*'],
@@ -114,8 +196,9 @@ test('everything else passes as it came, in its order', () => {
 })
 
 describe('of what the service answers', () => {
-  const back = (...lines: HeaderLine[]) => inboundRouteHeaders(lines, 'http://app.svc:8080', 'https://app.example')
-  const PRIVATE: HeaderLine = ['Cache-Control', 'private']
+  const back = (...lines: HeaderLine[]) => inboundRouteHeaders(lines, 'http://app.svc:8080', 'https://app.example', 200)
+  const VARY: HeaderLine = ['Vary', 'Service-Worker']
+  const ENDS: readonly HeaderLine[] = [['Cache-Control', 'private'], VARY]
 
   for (const name of [
     'Connection',
@@ -127,11 +210,38 @@ describe('of what the service answers', () => {
     'X-Mandate-Subject',
     'Alt-Svc',
     'Clear-Site-Data',
+    'Service-Worker-Allowed',
+    'SERVICE-WORKER-ALLOWED',
+    'NEL',
+    'Report-To',
+    'Reporting-Endpoints',
+    'CDN-Cache-Control',
+    'Cloudflare-CDN-Cache-Control',
+    'Edge-Control',
+    'Surrogate-Control',
+    'Surrogate-Key',
+    'X-Accel-Redirect',
+    'X-Accel-Expires',
+    'X-Sendfile',
+    'X-Lighttpd-Send-File',
+    'X-LiteSpeed-Location',
   ])
-    test(`${name} is dropped`, () => assert.deepEqual(back([name, 'x']), [PRIVATE]))
+    test(`${name} is dropped`, () => assert.deepEqual(back([name, 'x']), ENDS))
+
+  test('Strict-Transport-Security is dropped when it speaks for other hosts, in whatever spelling', () => {
+    for (const value of ['max-age=9; includeSubDomains', 'max-age=9;INCLUDESUBDOMAINS; preload', 'includeSubDomains ; max-age=9'])
+      assert.deepEqual(back(['Strict-Transport-Security', value]), ENDS, value)
+    assert.deepEqual(back(['Strict-Transport-Security', 'max-age=9']), [['Strict-Transport-Security', 'max-age=9'], ...ENDS])
+  })
+
+  test('a length is dropped of what has none', () => {
+    const of = (status: number) => inboundRouteHeaders([['Content-Length', '5']], 'http://app.svc:8080', 'https://app.example', status)
+    assert.deepEqual(of(204), ENDS)
+    for (const status of [200, 206, 304]) assert.deepEqual(of(status), [['Content-Length', '5'], ...ENDS])
+  })
 
   test('what Connection names is dropped', () => {
-    assert.deepEqual(back(['Connection', 'X-Hop'], ['x-hop', '1'], ['X-End', '2']), [['X-End', '2'], PRIVATE])
+    assert.deepEqual(back(['Connection', 'X-Hop'], ['x-hop', '1'], ['X-End', '2']), [['X-End', '2'], ...ENDS])
   })
 
   test('a cookie under a name of ours, or for other hosts, is dropped; its own pass, each on its line', () => {
@@ -145,12 +255,12 @@ describe('of what the service answers', () => {
       'a=1; Path=/; domain = .example',
       'a=1;DOMAIN',
     ])
-      assert.deepEqual(back(['Set-Cookie', value]), [PRIVATE], value)
+      assert.deepEqual(back(['Set-Cookie', value]), ENDS, value)
     const own: HeaderLine[] = [
       ['Set-Cookie', 'sid=1; Path=/; HttpOnly'],
       ['Set-Cookie', 'domain=2; Secure'],
     ]
-    assert.deepEqual(back(...own), [...own, PRIVATE])
+    assert.deepEqual(back(...own), [...own, ...ENDS])
   })
 
   for (const [location, becomes] of [
@@ -163,7 +273,7 @@ describe('of what the service answers', () => {
     ['http://app.svc:8080@evil.example/', 'http://app.svc:8080@evil.example/'],
     ['https://elsewhere.example/', 'https://elsewhere.example/'],
   ] as const) {
-    test(`Location ${location} leads to ${becomes}`, () => assert.deepEqual(back(['Location', location]), [['Location', becomes], PRIVATE]))
+    test(`Location ${location} leads to ${becomes}`, () => assert.deepEqual(back(['Location', location]), [['Location', becomes], ...ENDS]))
   }
 
   for (const [said, becomes] of [
@@ -173,14 +283,23 @@ describe('of what the service answers', () => {
     ['No-Store, max-age=0', 'No-Store, max-age=0, private'],
     ['private', 'private'],
   ] as const) {
-    test(`Cache-Control ${said} becomes ${becomes}`, () => assert.deepEqual(back(['Cache-Control', said]), [['Cache-Control', becomes]]))
+    test(`Cache-Control ${said} becomes ${becomes}`, () =>
+      assert.deepEqual(back(['Cache-Control', said]), [['Cache-Control', becomes], VARY]))
   }
+
+  test('a script in a cache is no service worker: what varies otherwise goes on to', () => {
+    assert.deepEqual(back(['Vary', 'Accept'], ['Cache-Control', 'max-age=9']), [
+      ['Vary', 'Accept'],
+      ['Cache-Control', 'max-age=9, private'],
+      VARY,
+    ])
+  })
 
   test('of two lines that could each be believed the first passes, and none that could not be written', () => {
     assert.deepEqual(back(['Content-Type', 'text/plain'], ['content-type', 'text/html'], ['X-A', 'a\u0000b'], ['X-B', 'é']), [
       ['Content-Type', 'text/plain'],
       ['X-B', 'é'],
-      PRIVATE,
+      ...ENDS,
     ])
   })
 })

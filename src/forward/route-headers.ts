@@ -2,14 +2,15 @@
  * The header boundary of a route: what passes between a caller and an HTTP service.
  *
  * Security: a service may define headers of its own, so here, unlike with the Kubernetes API, end-to-end headers pass
- * unless they are listed below. What is listed can say who asks, where the request came from or goes, or belongs to the
- * connection (RFC 9110 7.6.1), and whatever `Connection` names goes too. A name with an underscore never passes: the
- * service may read it as one with a hyphen (oauth2-proxy CVE-2025-64484). Ours are added after all of that and so are
- * not among what `Connection` can remove. Authorization and our cookies end here: they work at Mandate, and a service
- * that had them could act as the caller anywhere.
+ * unless `withheld-headers.ts` lists them. What is listed can say who asks, where the request came from or goes, or
+ * belongs to the connection (RFC 9110 7.6.1), and whatever `Connection` names goes too. A name with an underscore never
+ * passes: the service may read it as one with a hyphen (oauth2-proxy CVE-2025-64484). Ours are added after all of that
+ * and so are not among what `Connection` can remove. Authorization and our cookies end here: they work at Mandate, and a
+ * service that had them could act as the caller anywhere.
  */
 import { type Credential, type HeaderLine, present } from '../credential.ts'
 import { FIELD_VALUE, forOneCaller } from './answer-lines.ts'
+import { isNotReturned, isWithheld, spelled } from './withheld-headers.ts'
 
 /** What Mandate says about the request besides who asks. */
 export interface Arrival {
@@ -19,55 +20,9 @@ export interface Arrival {
   /** Host and port as the caller sees them. */
   readonly host: string
   readonly requestId: string
+  /** Names of more headers, as `spelled` gives them, that this service does not get. */
+  readonly withheld?: ReadonlySet<string> | undefined
 }
-
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'proxy-connection',
-  'http2-settings',
-])
-
-/** Ended here, or written anew by us. The last three would have a service act on another path than was decided on. */
-const NOT_PASSED = new Set([
-  'authorization',
-  'host',
-  'expect',
-  'forwarded',
-  'x-real-ip',
-  'x-request-id',
-  'remote-user',
-  'x-user',
-  'x-authorization',
-  'x-original-url',
-  'x-rewrite-url',
-  'x-original-uri',
-])
-
-/** Ours, and those by which other proxies say who asks: a service behind several may believe each. */
-const IDENTITY = [
-  'x-mandate-',
-  'x-forwarded-',
-  'proxy-',
-  'x-remote-',
-  'remote-',
-  'x-auth-request-',
-  'x-authenticated-',
-  'x-webauth-',
-  'x-impersonate-',
-  'x-ssl-client-',
-  'ssl-client-',
-  'x-client-cert',
-  'x-goog-authenticated-user-',
-  'x-amzn-oidc-',
-  'x-ms-client-principal',
-  'cf-access-',
-  'tailscale-',
-] as const
 
 /** Header lines for the service, flat as undici takes them: the caller's in their order, then ours, identity last. */
 export function outboundRouteHeaders(rawHeaders: readonly string[], arrival: Arrival, credential: Credential): string[] {
@@ -77,7 +32,7 @@ export function outboundRouteHeaders(rawHeaders: readonly string[], arrival: Arr
     const name = rawHeaders[i] ?? ''
     const value = rawHeaders[i + 1] ?? ''
     const fate = fateOf(name)
-    if (fate === 'withheld' || named?.has(name.toLowerCase()) === true) continue
+    if (fate === 'withheld' || arrival.withheld?.has(spelled(name)) === true || named?.has(name.toLowerCase()) === true) continue
     const left = fate === 'cookie' ? withoutOurs(value) : value
     if (fate === 'passed' || left !== '') lines.push(name, left)
   }
@@ -103,26 +58,6 @@ function fateOf(name: string): Fate {
   const fate = isWithheld(folded) ? 'withheld' : folded === 'cookie' ? 'cookie' : 'passed'
   if (known.size < MOST_KNOWN && name.length <= LONGEST_KNOWN) known.set(name, fate)
   return fate
-}
-
-/** Judged once for each spelling: clients use few, and whoever sends ever new ones is judged each time. */
-const judged = new Map<string, boolean>()
-const MOST_JUDGED = 1_000
-
-function isWithheld(folded: string): boolean {
-  let verdict = judged.get(folded)
-  if (verdict === undefined) {
-    verdict = judge(folded)
-    if (judged.size < MOST_JUDGED) judged.set(folded, verdict)
-  }
-  return verdict
-}
-
-function judge(folded: string): boolean {
-  if (folded.includes('_')) return true
-  // Old CGI gateways read every other sign as an underscore, too.
-  const spelled = folded.replaceAll(/[^a-z0-9-]/g, '-')
-  return HOP_BY_HOP.has(spelled) || NOT_PASSED.has(spelled) || IDENTITY.some((prefix) => spelled.startsWith(prefix))
 }
 
 /** The names that `Connection` lists, or undefined for none beyond its usual words. */
@@ -163,36 +98,48 @@ function isOurs(pair: string): boolean {
   return OURS.test(name.trim()) || (name.trim() === '' && OURS.test((rest[0] ?? '').trim()))
 }
 
-/** Not of the service to say: the connection, who asks, other hosts' cookies and storage, or where else this origin is served. */
-const NOT_RETURNED = new Set([...HOP_BY_HOP, 'alt-svc', 'clear-site-data'])
-
 /** Where two lines of one name would let us and the caller each believe another, the first alone is passed on. */
 const ONE_LINE = new Set(['content-type', 'content-length', 'content-encoding', 'location', 'date', 'etag', 'last-modified'])
 
+const PRIVATE: HeaderLine = Object.freeze(['Cache-Control', 'private'] as const)
+
+/**
+ * A browser may take a service worker's script from its cache (`updateViaCache: 'all'`), and what was kept as another
+ * script was never asked for as that: with this line it asks (RFC 9111 4.1), and `gateway/routes.ts` can refuse.
+ */
+const NOT_FOR_SERVICE_WORKERS: HeaderLine = Object.freeze(['Vary', 'Service-Worker'] as const)
+
 /**
  * Header lines of the service's answer that reach the caller. Its cookies pass unless they would reach beyond its host
- * or stand in for ours; a `Location` within its own origin is turned into the same path of ours.
+ * or stand in for ours; a `Location` within its own origin is turned into the same path of ours. An answer of status
+ * 204 has no length (RFC 9110 8.6).
  */
-export function inboundRouteHeaders(lines: readonly HeaderLine[], upstreamOrigin: string, origin: string): HeaderLine[] {
+export function inboundRouteHeaders(lines: readonly HeaderLine[], upstreamOrigin: string, origin: string, status: number): HeaderLine[] {
   let named: Set<string> | undefined
   for (const [name, value] of lines) if (isConnection(name)) named = withWords(named, value)
   const seen = new Set<string>()
   const passed: HeaderLine[] = []
   for (const [name, value] of lines) {
     const folded = name.toLowerCase()
-    if (NOT_RETURNED.has(folded) || folded.startsWith('proxy-') || folded.startsWith('x-mandate-') || named?.has(folded) === true) continue
+    if (isNotReturned(folded) || named?.has(folded) === true || (folded === 'content-length' && status === 204)) continue
     if (!FIELD_VALUE.test(value) || (ONE_LINE.has(folded) && seen.has(folded))) continue
     seen.add(folded)
     if (folded === 'cache-control') passed.push([name, forOneCaller(value)])
     else if (folded === 'location') passed.push([name, relocated(value, upstreamOrigin, origin)])
-    else if (folded !== 'set-cookie' || isItsOwn(value)) passed.push([name, value])
+    else if (isItsOwn(folded, value)) passed.push([name, value])
   }
-  if (!seen.has('cache-control')) passed.push(['Cache-Control', 'private'])
+  if (!seen.has('cache-control')) passed.push(PRIVATE)
+  passed.push(NOT_FOR_SERVICE_WORKERS)
   return passed
 }
 
-/** True for a cookie of its own host, under a name that is not ours (RFC 6265 5.2). */
-function isItsOwn(setCookie: string): boolean {
+/** True unless a line speaks for other hosts as well, or is a cookie under a name of ours (RFC 6265 5.2, RFC 6797 6.1.2). */
+function isItsOwn(folded: string, value: string): boolean {
+  if (folded === 'set-cookie') return isItsOwnCookie(value)
+  return folded !== 'strict-transport-security' || !/includesubdomains/i.test(value)
+}
+
+function isItsOwnCookie(setCookie: string): boolean {
   const [pair = '', ...attributes] = setCookie.split(';')
   return !isOurs(pair) && !attributes.some((attribute) => /^\s*domain\s*(?:=|$)/i.test(attribute))
 }

@@ -12,6 +12,7 @@ import { access, type Outcome, reasonOf, type Steps } from '../access.ts'
 import type { AuditSink } from '../audit/audit-sink.ts'
 import type { Presented } from '../authenticate/authenticator.ts'
 import { Refusal } from '../errors.ts'
+import type { Act, Grant } from '../grant.ts'
 import type { Log } from '../log.ts'
 import { type Metrics, methodLabel, statusLabel } from '../metrics.ts'
 import { Secret } from '../secret.ts'
@@ -20,10 +21,10 @@ import { type Cluster, type ClusterAttempt, clusterAttempt } from './clusters.ts
 import type { CommandLineEndpoint } from './command-line.ts'
 import type { Cookies } from './cookies.ts'
 import type { HostSignIn } from './host-sessions.ts'
-import type { InFlight } from './in-flight.ts'
+import type { InFlight, Place } from './in-flight.ts'
 import { type RequestHead, readHead } from './request-head.ts'
 import { readTarget } from './request-target.ts'
-import { type Route, type RouteHost, routeAttempt } from './routes.ts'
+import { type Route, type RouteAttempt, type RouteHost, routeAttempt } from './routes.ts'
 import type { SignInEndpoints } from './sign-in.ts'
 import type { SignOutEndpoints } from './sign-out.ts'
 import { offersUpgrade, readSubprotocols } from './upgrades.ts'
@@ -124,9 +125,11 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   /** The refusal with which it ended, or undefined when it was answered. */
-  const journey = async ({ attempt, act, stream }: ClusterAttempt): Promise<Refusal | undefined> => {
+  const journey = async (prepared: ClusterAttempt | RouteAttempt): Promise<Refusal | undefined> => {
+    const { attempt, stream } = prepared
     const began = performance.now()
     const place = parts.inFlight.place(parts.steps.authorizer, stream)
+    const act = 'mayGoOn' in prepared && prepared.mayGoOn ? countedOnceItGoesOn(prepared.act, place) : prepared.act
     const outcome = await access({ ...parts.steps, authorizer: place.authorizer }, attempt, act).finally(place.leave)
     const route = `${attempt.resource.type}/${attempt.resource.id}`
     parts.metrics.count('mandate_requests_total', {
@@ -230,6 +233,17 @@ export function createGateway(parts: GatewayParts): Gateway {
       parts.metrics.count('mandate_refusals_total', { reason: refusal.code })
       await recordRefusal('', randomUUID(), parts.addressOf(peer, undefined), refusal)
     },
+  }
+}
+
+/** Counts an attempt among the streams from when its answer turns out to be one; there must be a place left. */
+function countedOnceItGoesOn(act: Act, place: Place): Act {
+  return (grant) => {
+    const streamOpened: Grant['streamOpened'] = async (upstreamAuditId) => {
+      place.goesOn()
+      await grant.streamOpened(upstreamAuditId)
+    }
+    return act({ ...grant, streamOpened })
   }
 }
 

@@ -40,6 +40,24 @@ suite('what one principal has in flight', () => {
     await enter(inFlight, asks('alice', 'https://other.example'))
   })
 
+  test('is a stream once it goes on and no sooner, if there is room for one', async () => {
+    const inFlight = createInFlight({ attempts: 2, streams: 1 })
+    const [first, second] = [await enter(inFlight, asks('alice')), await enter(inFlight, asks('alice'))]
+    await assert.rejects(enter(inFlight, asks('alice')), { code: 'too_many_requests' })
+    first.goesOn()
+    first.goesOn()
+    assert.throws(() => second.goesOn(), { code: 'too_many_requests', retryAfterSeconds: 1 })
+    const third = await enter(inFlight, asks('alice'))
+    await assert.rejects(enter(inFlight, asks('alice')), { code: 'too_many_requests' })
+    first.leave()
+    first.goesOn()
+    third.goesOn()
+    second.leave()
+    await enter(inFlight, asks('alice'))
+    await enter(inFlight, asks('alice'))
+    await assert.rejects(enter(inFlight, asks('alice'), true), { code: 'too_many_requests' })
+  })
+
   test('makes room when it is over, once each', async () => {
     const inFlight = createInFlight({ attempts: 2, streams: 1 })
     const [first] = [await enter(inFlight, asks('alice')), await enter(inFlight, asks('alice'))]

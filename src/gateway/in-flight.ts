@@ -20,6 +20,8 @@ export interface MostInFlight {
 export interface Place {
   /** Takes the place of whoever asks, then asks the authorizer. Throws Refusal `too_many_requests` when none is left. */
   readonly authorizer: Authorizer
+  /** Changes the place for one among streams, once an answer turns out to go on. Throws Refusal `too_many_requests` when none is left. */
+  goesOn(): void
   /** Gives the place back, if one was taken. */
   leave(): void
 }
@@ -31,32 +33,42 @@ export interface InFlight {
 /** Nothing is in flight yet. */
 export function createInFlight(most: MostInFlight): InFlight {
   const counts = { attempts: new Map<string, number>(), streams: new Map<string, number>() }
+  const take = (kind: keyof MostInFlight, key: string) => {
+    const count = counts[kind].get(key) ?? 0
+    if (count >= most[kind]) {
+      const detail =
+        kind === 'streams' ? `at most ${most.streams} streams of one caller` : `at most ${most.attempts} requests of one caller at once`
+      throw new Refusal('too_many_requests', { retryAfterSeconds: 1, detail })
+    }
+    counts[kind].set(key, count + 1)
+  }
+  const giveBack = (kind: keyof MostInFlight, key: string) => {
+    const left = (counts[kind].get(key) ?? 1) - 1
+    if (left > 0) counts[kind].set(key, left)
+    else counts[kind].delete(key)
+  }
   return {
     place(authorizer, stream) {
-      const kind = stream ? 'streams' : 'attempts'
-      const taken = counts[kind]
+      let kind: keyof MostInFlight = stream ? 'streams' : 'attempts'
       let holder: string | undefined
       return {
         authorizer: {
           async authorize(question) {
             const key = principalKey(question.caller.principal)
-            const count = taken.get(key) ?? 0
-            if (count >= most[kind]) {
-              const detail = stream
-                ? `at most ${most.streams} streams of one caller`
-                : `at most ${most.attempts} requests of one caller at once`
-              throw new Refusal('too_many_requests', { retryAfterSeconds: 1, detail })
-            }
-            taken.set(key, count + 1)
+            take(kind, key)
             holder = key
             return authorizer.authorize(question)
           },
         },
+        goesOn() {
+          if (holder === undefined || kind === 'streams') return
+          take('streams', holder)
+          giveBack('attempts', holder)
+          kind = 'streams'
+        },
         leave() {
           if (holder === undefined) return
-          const left = (taken.get(holder) ?? 1) - 1
-          if (left > 0) taken.set(holder, left)
-          else taken.delete(holder)
+          giveBack(kind, holder)
           holder = undefined
         },
       }

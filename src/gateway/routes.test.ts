@@ -3,13 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { describe, test } from 'node:test'
 import { createNone } from '../assume/none.ts'
 import { Refusal } from '../errors.ts'
+import { Secret } from '../secret.ts'
 import { readTarget } from './request-target.ts'
 import { createRouteHosts, type Route, routeAttempt } from './routes.ts'
 import type { Visit } from './visit.ts'
 
 const PUBLIC = 'https://mandate.example:8443'
 
-const route = (host: string, path: string, persons = true): Route => ({
+const route = (host: string, path: string, persons = true, serviceWorkerOpen = false): Route => ({
   name: path,
   host,
   path,
@@ -18,12 +19,15 @@ const route = (host: string, path: string, persons = true): Route => ({
   sourceName: 'none',
   target: { id: `route/${path}`, audience: '', scopes: [] },
   persons,
+  serviceWorkerOpen,
+  withheld: undefined,
 })
 
 const hostsOf = (...routes: Route[]) =>
-  createRouteHosts(routes, PUBLIC, (self) => ({ request }, writes) => {
-    const nothing = { cookie: undefined, authorization: undefined, origin: undefined, fetchSite: undefined }
-    return { method: request.method ?? '', writes, self, ...nothing }
+  createRouteHosts(routes, PUBLIC, (self) => ({ request, head }, writes) => {
+    const cookie = head.values.has('cookie') ? new Secret('c') : undefined
+    const fetchSite = head.values.get('sec-fetch-site')
+    return { method: request.method ?? '', writes, self, cookie, authorization: undefined, origin: undefined, fetchSite }
   })
 
 const found = (paths: readonly string[], target: string) =>
@@ -34,8 +38,9 @@ const found = (paths: readonly string[], target: string) =>
 describe('a path finds no route', () => {
   for (const [path, target] of [
     ['/db', '/'],
-    ['/db', '/db/'],
     ['/db', '/db/x'],
+    ['/db', '/db/x/'],
+    ['/', '/x/'],
     ['/db', '/dbx'],
     ['/db', '/DB'],
     ['/db/', '/db'],
@@ -56,6 +61,9 @@ describe('a path finds', () => {
     [['/**'], '/', '/**'],
     [['/**'], '/a/b/c/', '/**'],
     [['/'], '/?x=/db', '/'],
+    [['/db'], '/db/', '/db'],
+    [['/**', '/db'], '/db/', '/db'],
+    [['/db', '/db/'], '/db/', '/db/'],
     [['/db/**'], '/db', '/db/**'],
     [['/db/**'], '/db/', '/db/**'],
     [['/db/**'], '/db/x?y', '/db/**'],
@@ -99,11 +107,11 @@ describe('hosts of routes', () => {
 })
 
 describe('an attempt', () => {
-  const attemptOf = (method: string, url = '/x?secret=1', accept?: string) => {
-    const host = hostsOf(route('app.example', '/**')).get('app.example')
+  const attemptOf = (method: string, url = '/x?secret=1', sent: Readonly<Record<string, string>> = {}, serviceWorkerOpen = false) => {
+    const host = hostsOf(route('app.example', '/**', true, serviceWorkerOpen)).get('app.example')
     const chosen = host?.find([])
     assert.ok(host !== undefined && chosen !== undefined)
-    const headers = new Map(accept === undefined ? [] : [['accept', accept]])
+    const headers = new Map(Object.entries(sent))
     const allowed: string[] = []
     const response = { setHeader: (_name: string, value: string) => void allowed.push(value) } as unknown as ServerResponse
     const request = { method, url, headers: {} } as IncomingMessage
@@ -127,6 +135,47 @@ describe('an attempt', () => {
       )
   })
 
+  test('for the script of a service worker that would stand over the whole host is refused, unless the route is open to it', () => {
+    for (const sent of [{ 'service-worker': 'script' }, { 'service-worker': '' }, { 'sec-fetch-dest': 'serviceworker' }]) {
+      for (const url of ['/', '/sw.js', '/sw.js?x=/a/b', '/%C3%A9.js']) {
+        assert.throws(() => attemptOf('GET', url, sent), { code: 'service_worker_refused' }, url)
+        attemptOf('GET', url, sent, true)
+      }
+      for (const url of ['/app/', '/app/sw.js', '/app/sw.js?x']) attemptOf('GET', url, sent)
+    }
+    for (const dest of ['script', 'worker', 'sharedworker', 'document']) attemptOf('GET', '/sw.js', { 'sec-fetch-dest': dest })
+  })
+
+  test('to read with a cookie from a page of another site is refused, unless it opens a page of its own', () => {
+    const asked = (method: string, site: string, mode?: string, dest?: string, cookie = true) =>
+      attemptOf(method, '/x', {
+        'sec-fetch-site': site,
+        ...(mode === undefined ? {} : { 'sec-fetch-mode': mode }),
+        ...(dest === undefined ? {} : { 'sec-fetch-dest': dest }),
+        ...(cookie ? { cookie: 'c' } : {}),
+      })
+    for (const site of ['same-site', 'cross-site', 'none, cross-site', '']) {
+      for (const [mode, dest] of [
+        ['no-cors', 'script'],
+        ['no-cors', 'image'],
+        ['cors', 'empty'],
+        ['navigate', 'iframe'],
+        ['navigate', 'object'],
+        ['no-cors', 'document'],
+        ['navigate', undefined],
+        [undefined, 'document'],
+        [undefined, undefined],
+      ] as const)
+        for (const method of ['GET', 'HEAD']) {
+          assert.throws(() => asked(method, site, mode, dest), { code: 'origin_refused' }, `${site} ${mode} ${dest}`)
+          asked(method, site, mode, dest, false)
+        }
+      asked('GET', site, 'navigate', 'document')
+    }
+    for (const site of ['same-origin', 'none']) asked('GET', site, 'cors', 'empty')
+    attemptOf('GET', '/x', { cookie: 'c' })
+  })
+
   test('writes unless it is GET or HEAD, whatever its method is called', () => {
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'REPORT']) {
       const { action, presented } = attemptOf(method).attempt
@@ -141,9 +190,10 @@ describe('an attempt', () => {
     assert.equal(attemptOf('GET').attempt.presented.self, 'https://app.example:8443')
   })
 
-  test('goes on when it asks for events', () => {
-    assert.equal(attemptOf('GET', '/x', 'text/event-stream').stream, true)
-    assert.equal(attemptOf('GET', '/x', 'text/html').stream, false)
-    assert.equal(attemptOf('POST', '/x', 'text/event-stream').stream, false)
+  test('may go on when it asks for events, and is no stream for having asked', () => {
+    const { stream, mayGoOn } = attemptOf('GET', '/x', { accept: 'text/event-stream' })
+    assert.deepEqual([stream, mayGoOn], [false, true])
+    assert.equal(attemptOf('GET', '/x', { accept: 'text/html' }).mayGoOn, false)
+    assert.equal(attemptOf('POST', '/x', { accept: 'text/event-stream' }).mayGoOn, false)
   })
 })

@@ -2,8 +2,10 @@
  * How a login on the sign-in host becomes known on another host, and how that host's cookie leads back to it.
  *
  * Security: the login cookie never leaves the sign-in host. What crosses over is a code of 256 random bits that works
- * once, within 30 s, on the host and in the browser it was made for; the binding of the browser is a cookie of that
- * host, so a code that was overheard or planted is worth nothing elsewhere (no fixation, no login CSRF). The host's own
+ * once, within 30 s, on the host and with the binding it was made for. The binding is a cookie of that host in the
+ * browser that began, so a code that was begun here and overheard, or begun elsewhere and planted here, is worth nothing
+ * (no fixation, no login CSRF). It does not help where somebody leads a person to a code for a binding of their own and
+ * reads that code on its way: who may see a request to `/.mandate/session` is `gateway/host-sessions.ts`. The host's own
  * cookie is another 256 random bits. Neither stands in the store: only its digest does, and what it leads to is sealed.
  * A host session says which login it is of and nothing else, so it cannot outlive that login by a moment: whoever uses
  * one asks `Logins.find` for the login each time.

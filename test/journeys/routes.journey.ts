@@ -91,6 +91,10 @@ export function routes(name: string, start: StartWorld): void {
         ],
       )
       assert.equal(new Set(granted.map(({ who }) => who?.proof)).size, 1, 'all rests on the one login')
+      assert.deepEqual(
+        stage.audit('host-code').map(({ resource, who, login }) => [resource, who?.subject, login]),
+        stage.audit('host-session').map(({ resource, who, login }) => [resource, who?.subject, login]),
+      )
       assert.match(await stage.metrics(), /mandate_requests_total\{route="route\/app",method="GET",status="2xx"\} 1/)
     })
 
@@ -183,6 +187,59 @@ export function routes(name: string, start: StartWorld): void {
       await refused(late, alice, 'login_ended')
       for (const url of [good, late])
         assert.ok(!stage.logged().includes(new URL(url).searchParams.get('code') || 'no code at all'), 'a code is in a log')
+    })
+
+    test('no page of a host sees a code on its way: no service worker, no window, no binding beside ours', async (t) => {
+      const { stage, service, at, host } = await stageWithService(t, start, (socket) => {
+        const lines = ['Service-Worker-Allowed: /', 'NEL: {}', 'Vary: Accept', 'Content-Type: text/javascript', 'Content-Length: 0']
+        socket.write(`HTTP/1.1 200 OK\r\n${lines.join('\r\n')}\r\n\r\n`)
+      })
+      const bearer = `Authorization: ${bearerOf(stage, 'alice')}`
+      for (const line of ['Service-Worker: script', 'Sec-Fetch-Dest: serviceworker'])
+        for (const path of ['/', '/sw.js', '/sw.js?x=/a/']) {
+          const script = await askRaw(stage, path, [`Host: ${host('app.localhost')}`, bearer, line])
+          assert.deepEqual([script.status, codeOf(script)], [403, 'service_worker_refused'], `${line} ${path}`)
+        }
+      assert.deepEqual(service.heads(), [])
+      for (const [place, path] of [
+        ['app.localhost', '/app/sw.js'],
+        ['localhost', '/inside/sw.js'],
+      ] as const) {
+        const script = await askRaw(stage, path, [`Host: ${host(place)}`, bearer, 'Service-Worker: script'])
+        assert.equal(script.status, 200)
+        assert.doesNotMatch(script.head, /service-worker-allowed|nel:/i)
+        assert.match(script.head, /\r\nvary: accept\r\n[\s\S]*\r\nvary: service-worker\r\n/i)
+      }
+      const alice = await stage.browser()
+      const code = await untilSession(alice, stage, `${at('app.localhost')}/x`, 'alice')
+      // A page of the host can set a second one under another path, and then the first is not known for ours.
+      const twice = `${cookieAt(alice, at('app.localhost'))}; mandate-browser-${new URL(stage.origin).port}=${'A'.repeat(43)}`
+      const refused = await alice.get(code, { headers: { cookie: twice } })
+      assert.equal(codeOf(refused), 'session_code_unknown')
+      assert.equal(refused.headers['cross-origin-opener-policy'], 'same-origin')
+      assert.equal(codeOf(await alice.get(code)), 'session_code_unknown', 'it is used up')
+    })
+
+    test('a login is given so many codes a minute, on whichever replica, each on record, and none where it may use nothing', async (t) => {
+      const { stage, at } = await stageWithService(t, start, undefined, { replicas: 2 })
+      const alice = await stage.browser('alice')
+      const ask = (host: string, replica = 0) => {
+        const origin = `http://localhost:${new URL(stage.origins[replica] ?? '').port}`
+        const query = new URLSearchParams({ host, return_to: '/', browser: 'A'.repeat(43) })
+        return alice.get(`${origin}/.mandate/authorize?${query}`, JSON_ONLY)
+      }
+      const denied = await ask('few.localhost')
+      assert.deepEqual([denied.status, codeOf(denied), denied.headers.location], [403, 'denied', undefined])
+      for (let nth = 0; nth < 30; nth += 1) assert.equal((await ask(nth < 15 ? 'app.localhost' : 'other.localhost', nth % 2)).status, 303)
+      for (const replica of [0, 1]) {
+        const late = await ask('app.localhost', replica)
+        assert.deepEqual([late.status, codeOf(late), late.headers['retry-after']], [429, 'too_many_requests', '60'])
+      }
+      const bob = await stage.browser()
+      assert.equal((await bob.signIn(`${at('app.localhost')}/`, 'bob')).status, 200, 'another login is not held up')
+      const recorded = stage.audit('host-code').filter(({ who }) => who?.subject === 'alice')
+      const to = (place: string) => recorded.filter(({ resource }) => resource === `host/${place}`).length
+      assert.deepEqual([recorded.length, to('app.localhost'), to('other.localhost')], [30, 15, 15])
     })
 
     test("a host's cookie is worth nothing on the sign-in host and on any other, nor the login cookie on a host", async (t) => {
@@ -364,8 +421,96 @@ export function routes(name: string, start: StartWorld): void {
       })
       assert.equal(written.status, 200)
       assert.equal(stage.audit('effect').at(-1)?.effect, 'POST /x')
-      const linked = await alice.get(`${at('app.localhost')}/x`, { headers: { 'sec-fetch-site': 'cross-site' } })
-      assert.equal(linked.status, 200)
+      const arrived = service.heads().length
+      for (const site of ['same-site', 'cross-site'])
+        for (const [mode, dest] of [
+          ['no-cors', 'script'],
+          ['no-cors', 'image'],
+          ['cors', 'empty'],
+          ['navigate', 'iframe'],
+        ] as const)
+          for (const url of [`${at('app.localhost')}/x`, `${stage.origin}/inside/x`]) {
+            const headers = { 'sec-fetch-site': site, 'sec-fetch-mode': mode, 'sec-fetch-dest': dest }
+            const embedded = await alice.get(url, { headers })
+            assert.deepEqual([embedded.status, codeOf(embedded)], [403, 'origin_refused'], `${url} ${site} ${dest}`)
+          }
+      assert.equal(service.heads().length, arrived)
+      const opens = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
+      assert.equal((await alice.get(`${at('app.localhost')}/x`, { headers: opens })).status, 200)
+    })
+
+    test('who asks for events takes the place of a request until there are any, and of a stream from then on', async (t) => {
+      const events = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n'
+      const { stage, service, host } = await stageWithService(
+        t,
+        start,
+        (socket, head) => void (head.includes('/events') ? socket.write(events) : head.includes('/hang') ? undefined : socket.write(HTML)),
+        {
+          configure(config) {
+            config['limits'] = { perPrincipal: { attempts: 3, streams: 5 } }
+          },
+        },
+      )
+      const lines = `Host: ${host('app.localhost')}\r\nAuthorization: ${bearerOf(stage, 'alice')}\r\nAccept: text/event-stream\r\n\r\n`
+      const ask = async (path: string) => {
+        const connection = await openRaw(Number(new URL(stage.origin).port))
+        t.after(() => connection.socket.destroy())
+        connection.send(`GET ${path} HTTP/1.1\r\n${lines}`)
+        return connection
+      }
+      for (let nth = 0; nth < 5; nth += 1) await (await ask('/events')).until(/data: 1/)
+      await (await ask('/events')).until(/too_many_requests[\s\S]*at most 5 streams|at most 5 streams[\s\S]*too_many_requests/)
+      const before = service.heads().length
+      const hanging = await Promise.all(Array.from({ length: 3 }, () => ask('/hang')))
+      await eventually(
+        async () => service.heads().length - before,
+        (arrived) => arrived === 3,
+        BOUND_MS,
+      )
+      await (await ask('/hang')).until(/at most 3 requests/)
+      assert.equal(service.heads().length - before, 3)
+      for (const { socket } of hanging) socket.destroy()
+      await eventually(
+        () => askRaw(stage, '/x', lines.trimEnd().split('\r\n')),
+        ({ status }) => status === 200,
+        BOUND_MS,
+      )
+    })
+
+    test('what a route says of headers, service workers and a slash holds for it and for no other', async (t) => {
+      const { stage, service, host } = await stageWithService(t, start, undefined, {
+        configure(config) {
+          const [first] = config['routes'] as Array<Record<string, unknown>>
+          const own = (path: string, keys: object) => ({
+            ...first,
+            ...keys,
+            name: `own${path.length}`,
+            match: { host: 'own.localhost', path },
+          })
+          config['routes'] = [first, own('/**', { serviceWorkerOpen: true, withhold: ['X-Login', 'Login.As'] }), own('/one', {})]
+        },
+      })
+      const ask = async (place: string, path: string, ...lines: string[]) => {
+        const answer = await askRaw(stage, path, [`Host: ${host(place)}`, `Authorization: ${bearerOf(stage, 'alice')}`, ...lines])
+        return answer.status === 200 ? [service.heads().at(-1) ?? '', stage.audit('granted').at(-1)?.resource] : [codeOf(answer)]
+      }
+      const lies = ['X-Login: admin', 'x-LOGIN: admin', 'Login-As: admin', 'X-Other: kept']
+      const [own = ''] = await ask('own.localhost', '/x', ...lies)
+      assert.doesNotMatch(own, /admin/)
+      assert.match(own, /X-Other: kept/)
+      assert.match((await ask('app.localhost', '/x', ...lies))[0] ?? '', /X-Login: admin[\s\S]*X-Other: kept/)
+      assert.match((await ask('own.localhost', '/sw.js', 'Service-Worker: script'))[0] ?? '', /^GET \/sw\.js /)
+      for (const [place, path] of [
+        ['own.localhost', '/one'],
+        ['app.localhost', '/sw.js'],
+      ] as const)
+        assert.deepEqual(await ask(place, path, 'Service-Worker: script'), ['service_worker_refused'])
+      for (const [path, route] of [
+        ['/one', 'route/own4'],
+        ['/one/', 'route/own4'],
+        ['/one/x', 'route/own3'],
+      ] as const)
+        assert.equal((await ask('own.localhost', path))[1], route, path)
     })
 
     test('a service sets its own cookies and no others, and leads back to its own origin as ours', async (t) => {

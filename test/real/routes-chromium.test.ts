@@ -18,6 +18,10 @@ async function startService(t: TestContext): Promise<string> {
     const who = String(request.headers['x-mandate-subject'])
     if (request.url === '/events')
       return void response.writeHead(200, { 'content-type': 'text/event-stream' }).write(`data: for ${who}\n\n`)
+    if (request.url?.endsWith('sw.js') === true) {
+      const script = { 'content-type': 'text/javascript', 'cache-control': 'max-age=3600', 'service-worker-allowed': '/' }
+      return void response.writeHead(200, script).end('self.addEventListener("fetch", () => undefined)')
+    }
     if (request.method === 'POST') return void response.end(`written by ${who}`)
     const cookies = `theme=dark; Path=/`
     response.writeHead(200, { 'content-type': 'text/html', 'set-cookie': cookies })
@@ -95,6 +99,10 @@ for (const protocol of ['http', 'https'] as const) {
     assert.equal(await page.evaluate(write), 'blocked')
     const refused = stage.audit('refused').at(-1)
     assert.deepEqual([refused?.code, refused?.resource], ['origin_refused', 'route/app-lab-localhost-0'])
+    const granted = stage.audit('granted').length
+    const read = `fetch('${app}/x', { credentials: 'include', mode: 'no-cors' }).then(({ type }) => type, () => 'blocked')`
+    assert.equal(await page.evaluate(read), 'blocked', 'nor does it read')
+    assert.deepEqual([stage.audit('refused').at(-1)?.code, stage.audit('granted').length], ['origin_refused', granted])
 
     const left = await context.newPage()
     await left.goto(`${app}/`)
@@ -105,6 +113,69 @@ for (const protocol of ['http', 'https'] as const) {
     await page.goto(`${app}/`)
     await page.getByRole('button', { name: /^alice/ }).waitFor()
     assert.ok(page.url().startsWith(stage.world.issuer.issuer), page.url())
+  })
+}
+
+test(
+  'no script of a host becomes a service worker over the whole of it, from the network, from the cache or by a header',
+  bound,
+  async (t) => {
+    const { stage, origin } = await over.http(t, await startService(t))
+    const app = `http://app.lab.localhost:${new URL(origin).port}`
+    const chromium = await launchChromium()
+    t.after(() => chromium.close())
+    const page = await chromium.newPage()
+    await page.goto(`${app}/`)
+    await page.getByRole('button', { name: /^alice/ }).click()
+    await page.getByRole('heading', { name: 'Hello alice' }).waitFor()
+
+    const register = (script: string, options: object) =>
+      page.evaluate(
+        `navigator.serviceWorker.register('${script}', ${JSON.stringify(options)}).then(({ scope }) => scope, ({ name }) => name)`,
+      )
+    assert.equal(await register('/sw.js', {}), 'TypeError')
+    assert.equal(stage.audit('refused').at(-1)?.code, 'service_worker_refused')
+    const refusals = () => stage.audit('refused').reduce((all, { code, count }) => all + (code === 'service_worker_refused' ? count : 0), 0)
+    const before = refusals()
+    assert.match(String(await fetchIn(page, '/kept-sw.js', 'GET')), /^200 /)
+    assert.equal(await register('/kept-sw.js', { updateViaCache: 'all' }), 'TypeError', 'what the cache holds is asked for anew')
+    assert.ok(refusals() > before)
+    assert.equal(await register('/dir/sw.js', { scope: '/' }), 'SecurityError')
+    assert.equal(await register('/dir/sw.js', {}), `${app}/dir/`, 'below a directory it may')
+  },
+)
+
+for (const [how, bomb] of [
+  ['with a binding of its own', ''],
+  [
+    'and has the host refuse what is too large',
+    `for (let nth = 0; nth < 12; nth += 1) document.cookie = 'b' + nth + '=' + 'x'.repeat(3900) + '; path=/.mandate/'`,
+  ],
+] as const) {
+  test(`a page that leads to a code ${how} sees nothing of it`, bound, async (t) => {
+    const { origin } = await over.http(t, await startService(t))
+    const app = `http://app.lab.localhost:${new URL(origin).port}`
+    const chromium = await launchChromium()
+    t.after(() => chromium.close())
+    const context = await chromium.newContext()
+    const page = await context.newPage()
+    await page.goto(`${app}/`)
+    await page.getByRole('button', { name: /^alice/ }).click()
+    await page.getByRole('heading', { name: 'Hello alice' }).waitFor()
+    const query = new URLSearchParams({ host: 'app.lab.localhost', return_to: '/', browser: 'A'.repeat(43) })
+    await page.evaluate(`${bomb};`)
+    const [opened] = await Promise.all([
+      context.waitForEvent('page'),
+      page.evaluate(`{ window.opened = window.open(${JSON.stringify(`${origin}/.mandate/authorize?${query}`)}); undefined }`),
+    ])
+    await opened.waitForURL(`${app}/.mandate/session?*`)
+    assert.match(await opened.locator('body').innerText(), bomb === '' ? /session_code_unknown/ : /headers_too_many/)
+    const seen = await page.evaluate(
+      `(() => { try { return [opened.closed, String(opened.location.href)] } catch ({ name }) { return [opened.closed, name] } })()`,
+    )
+    assert.ok(Array.isArray(seen))
+    assert.equal(seen[0], true, 'the two windows have nothing to do with each other')
+    assert.doesNotMatch(String(seen[1]), /code/)
   })
 }
 

@@ -1,0 +1,71 @@
+/** What is legal but unwise about routes (`advice.ts`). */
+import { isDeepStrictEqual } from 'node:util'
+import type { Config } from './config.ts'
+import type { Fault } from './faults.ts'
+import { isLoopbackHost } from './loopback.ts'
+import type { RouteConfig } from './route.ts'
+
+export function routeAdvice({ routes, providers }: Pick<Config, 'routes' | 'providers'>): Fault[] {
+  const several = Object.keys(providers).length > 1
+  return routes.flatMap((route, at) => [...adviceOn(route, at, several), ...narrower(routes, route, at)])
+}
+
+function adviceOn({ upstream, sameOriginOpen, serviceWorkerOpen, allow }: RouteConfig, at: number, severalProviders: boolean): Fault[] {
+  const found: Fault[] = []
+  if (upstream.startsWith('http:') && !isLoopbackHost(new URL(upstream).hostname)) {
+    found.push({
+      path: `routes.${at}.upstream`,
+      problem: 'is plain http: whoever is on that network reads what passes, and can call the service as anybody',
+      mend: 'use https, and let the service take requests from Mandate alone',
+    })
+  }
+  if (sameOriginOpen) {
+    found.push({
+      path: `routes.${at}.sameOriginOpen`,
+      problem:
+        'makes the pages of the service pages of Mandate: they can act as whoever opens them at every cluster and route of this host',
+      mend: 'give the service a host of its own',
+    })
+  }
+  if (serviceWorkerOpen) {
+    found.push({
+      path: `routes.${at}.serviceWorkerOpen`,
+      problem: 'lets a script of the service see the codes by which people sign in on this host, so that somebody else could use them',
+      mend: 'serve the script from below a directory, such as /app/sw.js, and remove it',
+    })
+  }
+  if (severalProviders && allow.groups !== undefined && allow.providers === undefined) {
+    found.push({
+      path: `routes.${at}.allow.groups`,
+      problem: 'counts a group of this name from any provider',
+      mend: 'name the providers in allow.providers whose groups are meant',
+    })
+  }
+  return found
+}
+
+/** A path under one that others may use: in a spelling that the service takes for the same, they come in by the wider one. */
+function narrower(routes: readonly RouteConfig[], { match, allow, upstream }: RouteConfig, at: number): Fault[] {
+  const wider = routes.findIndex(
+    (other, place) =>
+      place !== at &&
+      other.match.host === match.host &&
+      other.upstream === upstream &&
+      covers(other.match.path, match.path) &&
+      !isDeepStrictEqual(other.allow, allow),
+  )
+  if (wider === -1) return []
+  return [
+    {
+      path: `routes.${at}.match.path`,
+      problem: `lies under that of routes.${wider}, which lets in others: they reach it by any spelling that the service takes for the same`,
+      mend: 'give it a host of its own, or have the service look at X-Mandate-* itself',
+    },
+  ]
+}
+
+function covers(wide: string, narrow: string): boolean {
+  if (!wide.endsWith('/**') || wide === narrow) return false
+  const stem = wide.slice(0, -'**'.length)
+  return `${narrow}/`.startsWith(stem)
+}
