@@ -3,6 +3,7 @@ import { advice } from '../config/advice.ts'
 import { loadConfig } from '../config/config.ts'
 import { ConfigFaulty, type Fault } from '../config/faults.ts'
 import { ReferenceUnreadable, secretSource } from '../config/references.ts'
+import { jsonOf } from './json.ts'
 
 interface Checked {
   readonly faults: readonly Fault[]
@@ -12,7 +13,7 @@ interface Checked {
 /** Prints what was found; the exit status is 1 when there are faults. */
 export async function check({ config: path, output }: { config: string; output: 'text' | 'json' }): Promise<void> {
   const found = await examine(path)
-  if (output === 'json') process.stdout.write(`${JSON.stringify({ ok: found.faults.length === 0, ...found }, undefined, 2)}\n`)
+  if (output === 'json') process.stdout.write(`${jsonOf({ ok: found.faults.length === 0, ...found }, 2)}\n`)
   else process.stdout.write(asText(path, found))
   process.exitCode = found.faults.length === 0 ? 0 : 1
 }

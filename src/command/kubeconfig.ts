@@ -1,13 +1,15 @@
 /** `mandate kubeconfig NAME`: a kubeconfig for one cluster of a gateway, with `mandate login` as its credential plugin. */
 import { resolve } from 'node:path'
 import { Complaint } from '../complaint.ts'
-import { certificatesIn } from './login.ts'
+import { jsonOf } from './json.ts'
+import { certificatesIn } from './sign-in/certificates.ts'
 import { gatewayOrigin } from './sign-in/gateway-address.ts'
 import { commandLineProvider } from './sign-in/gateway-document.ts'
 import { type Entries, entriesFor, thisCommand } from './sign-in/kubeconfig-entries.ts'
 import { asDocument, mergeInto, mergeTarget, writeOwn } from './sign-in/kubeconfig-file.ts'
+import { type Pins, requirePinned } from './sign-in/pins.ts'
 
-export interface KubeconfigOptions {
+export interface KubeconfigOptions extends Pins {
   readonly gateway?: string
   readonly ca?: string
   readonly issuerCa?: string
@@ -26,7 +28,8 @@ export async function kubeconfig(cluster: string, options: KubeconfigOptions): P
   const gateway = gatewayOrigin(options.gateway)
   const ca = options.ca === undefined ? undefined : certificatesIn(options.ca)
   if (options.issuerCa !== undefined) certificatesIn(options.issuerCa)
-  const { name: provider } = await commandLineProvider(gateway, ca, options.provider)
+  const provider = await commandLineProvider(gateway, ca, options.provider)
+  requirePinned(options, provider, { gateway, provider: provider.name })
   const program = thisCommand()
   const entries = entriesFor({
     cluster,
@@ -40,6 +43,7 @@ export async function kubeconfig(cluster: string, options: KubeconfigOptions): P
   })
   const file = written(options, entries)
   process.stdout.write(options.output === 'json' ? asJson(entries, file) : asText(entries, file))
+  process.stderr.write(`Its sign-ins are at ${provider.issuer}, client ${provider.clientId}, for ${provider.audience}, from now on.\n`)
   if (program.found !== 'path') process.stderr.write(`The plugin is ${program.command}, because no mandate on PATH is this one.\n`)
 }
 
@@ -54,6 +58,6 @@ function asText(entries: Entries, file: string | undefined): string {
 }
 
 function asJson(entries: Entries, file: string | undefined): string {
-  if (file === undefined) return `${JSON.stringify(entries.whole, undefined, 2)}\n`
-  return `${JSON.stringify({ file, context: entries.name, server: entries.server })}\n`
+  if (file === undefined) return `${jsonOf(entries.whole, 2)}\n`
+  return `${jsonOf({ file, context: entries.name, server: entries.server })}\n`
 }

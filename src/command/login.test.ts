@@ -84,8 +84,8 @@ async function setLoginStage(t: TestContext) {
   }
   const mandate = (...of: Parameters<typeof launch>) => launch(...of).ended
   const asPerson = ['--gateway', gateway, '--ca', files.ca, '--provider', 'corp', '--no-browser']
-  const signIn = (args: readonly string[] = asPerson, env: NodeJS.ProcessEnv = {}) =>
-    mandate(args, env, (address) => createBrowser().signIn(address, 'alice'))
+  const signIn = (args: readonly string[] = asPerson, env: NodeJS.ProcessEnv = {}, person = 'alice') =>
+    mandate(args, env, (address) => createBrowser().signIn(address, person))
   /** As kubectl runs it. */
   const plugin = (interactive = false, apiVersion = V1) => {
     const cluster = {
@@ -126,6 +126,73 @@ test('refuses a kubectl that cannot ask, a version it does not speak, and a file
   const open = await ask()
   assert.deepEqual([open.code, open.stdout], [1, ''])
   assert.match(open.stderr, /others may read or write .*chmod 600/)
+})
+
+test('refuses kubectl a token that is kept where it would not verify the server, or is told nothing of it', async (t) => {
+  const { signIn, mandate, plugin, gateway } = await setLoginStage(t)
+  await signIn()
+  const server = `${gateway}/clusters/named`
+  for (const [cluster, words] of [
+    [undefined, /provideClusterInfo: true/],
+    [{ server, 'insecure-skip-tls-verify': true }, /insecure-skip-tls-verify/],
+    [{ server, 'tls-server-name': 'evil.example' }, /tls-server-name/],
+    [{ server: 'https://evil.example' }, /not at the gateway/],
+  ] as const) {
+    const info = { apiVersion: V1, kind: 'ExecCredential', spec: { interactive: false, cluster } }
+    // The second one is not answered on the quick path.
+    for (const more of [[], ['--no-browser']]) {
+      const asked = await mandate([...plugin().args, ...more], { KUBERNETES_EXEC_INFO: JSON.stringify(info) })
+      assert.deepEqual([asked.code, asked.stdout], [1, ''])
+      assert.match(asked.stderr, words)
+    }
+  }
+})
+
+test('refuses a gateway that names something else than is pinned or kept: nobody is sent anywhere', async (t) => {
+  const { mandate, signIn, asPerson, place, issuer, plugin } = await setLoginStage(t)
+  for (const pin of [
+    '--issuer=https://issuer.example',
+    '--client=other',
+    '--audience=api://other',
+    '--resource=api://other',
+    '--scopes=openid',
+  ]) {
+    const pinned = await mandate([...asPerson, pin])
+    assert.deepEqual([pinned.code, pinned.stdout], [1, ''])
+    assert.match(pinned.stderr, /instead of .* nobody is sent there: .* run mandate kubeconfig again/)
+    assert.doesNotMatch(pinned.stderr, /auth\?|Signing in/)
+  }
+  assert.equal((await signIn()).code, 0)
+  const { clientId } = expire(place(), { clientId: 'of-before' })
+  const before = issuer.requests()
+  for (const refreshToken of [place().read()?.refreshToken, undefined]) {
+    expire(place(), { refreshToken })
+    const changed = await mandate(asPerson)
+    assert.deepEqual([changed.code, changed.stdout], [1, ''])
+    assert.match(changed.stderr, new RegExp(`the client mandate-cli instead of ${clientId} .* --forget first`))
+    assert.deepEqual(issuer.requests(), before)
+  }
+  // As kubectl runs it by a kubeconfig that pins another one than what is kept.
+  const asked = await mandate([...plugin(true).args, '--client=mandate-cli'], plugin(true).env)
+  assert.match(asked.stderr, /that are kept are of the client of-before instead of mandate-cli, so they are not used/)
+  assert.equal((await mandate([...asPerson, '--forget'])).code, 0)
+  assert.equal((await signIn([...asPerson, '--client=mandate-cli'])).code, 0)
+})
+
+test('refuses a sign-in as somebody else while tokens are kept, and says who signed in', async (t) => {
+  const { signIn, mandate, asPerson, place, issuer, plugin } = await setLoginStage(t)
+  const first = await signIn([...plugin(true).args, '--no-browser'], plugin(true).env)
+  assert.match(
+    first.stderr,
+    /^Signing in to https:\S+ at http\S+, client mandate-cli, for \S+\.\n[\s\S]*\nSigned in as alice \(corp\)\.\n$/,
+  )
+  const kept = expire(place(), { refreshToken: undefined })
+  const other = await signIn(asPerson, {}, 'bob')
+  assert.deepEqual([other.code, other.stdout], [1, ''])
+  assert.match(other.stderr, /this sign-in was bob's, and the tokens that are kept are alice's.* --forget first/)
+  assert.deepEqual([place().read()?.token.expose(), issuer.requests().revocation], [kept.token.expose(), 1])
+  await mandate([...asPerson, '--forget'])
+  assert.match((await signIn(asPerson, {}, 'bob')).stdout, /^You are bob/)
 })
 
 test('a person signs in, is told who they are and until when, and no token is said', async (t) => {

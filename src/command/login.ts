@@ -4,19 +4,21 @@
  * Security: the token is printed only where kubectl asks for it or somebody says `-o kubernetes`; what is said to a person
  * goes to standard error and never holds one. What talks to issuers loads only when it is needed.
  */
-import { readFileSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Complaint } from '../complaint.ts'
 import { Refusal } from '../errors.ts'
+import { jsonOf } from './json.ts'
+import { certificatesIn } from './sign-in/certificates.ts'
 import { execCredential, execRequest, requireGateway, V1 } from './sign-in/exec-credential.ts'
 import { gatewayOrigin } from './sign-in/gateway-address.ts'
 import type { CommandLineProvider } from './sign-in/gateway-document.ts'
 import type { Issuer } from './sign-in/issuer.ts'
 import { askAgainAt, type KeptTokens, type Place, placeFor } from './sign-in/kept-tokens.ts'
+import { type Pins, requireKeptPinned, type Where } from './sign-in/pins.ts'
 import { type Source, tokensFor } from './sign-in/renew.ts'
 
-export interface LoginOptions {
+export interface LoginOptions extends Pins {
   readonly gateway?: string
   readonly provider?: string
   readonly ca?: string
@@ -42,10 +44,11 @@ export async function login(options: LoginOptions): Promise<void> {
   const name = options.provider ?? (await describe()).name
   const place = placeFor(gateway, name, say)
   if (options.forget === true) return await forget(place, { gateway, name }, describe, options)
+  const where = { gateway, provider: name }
   const kept = await tokensFor({
-    place,
+    place: pinnedPlace(place, options, where),
     interactive: request === undefined || request.interactive,
-    open: () => open(describe, options),
+    open: () => open(describe, options, where),
     say,
     waitMs: WAIT_FOR_OTHERS_MS,
   })
@@ -69,7 +72,7 @@ export async function login(options: LoginOptions): Promise<void> {
         renewable: refreshToken !== undefined,
         file: place.file,
       }
-      process.stdout.write(`${JSON.stringify(facts)}\n`)
+      process.stdout.write(`${jsonOf(facts)}\n`)
       return
     }
     case 'text':
@@ -81,24 +84,28 @@ export async function login(options: LoginOptions): Promise<void> {
   }
 }
 
-/** Loads what talks to issuers, and asks the gateway where to. */
-async function open(describe: () => Promise<CommandLineProvider>, options: LoginOptions): Promise<Source> {
-  const described = await describe()
-  const { keptOf, openIssuer, whoIs } = await import('./sign-in/issuer.ts')
-  const issuer = openIssuer(described, issuerCa(options))
+/** The same place, which complains when what is kept there is not what the command was told. */
+function pinnedPlace(place: Place, pins: Pins, where: Where): Place {
   return {
-    issued: ({ issuer: of, clientId, resource, kind }) =>
-      of === described.issuer && clientId === described.clientId && resource === described.resource && kind === described.token,
-    redeem: issuer.redeem,
-    renewed: (kept, { tokens }) => keptOf(described, tokens, kept),
-    async signIn() {
-      const signedIn = await (options.device === true ? byDevice(issuer) : byBrowser(issuer, options)).catch((error: unknown) => {
-        throw complaintOf(error, described)
-      })
-      return keptOf(described, signedIn.tokens, { subject: signedIn.principal.subject, who: whoIs(signedIn) })
+    ...place,
+    read() {
+      const kept = place.read()
+      if (kept !== undefined) requireKeptPinned(pins, kept, where)
+      return kept
     },
-    close: issuer.close,
   }
+}
+
+/** Loads what talks to issuers, and asks the gateway where to. */
+async function open(describe: () => Promise<CommandLineProvider>, options: LoginOptions, where: Where): Promise<Source> {
+  const described = await describe()
+  const [{ openIssuer }, { sourceOf }] = await Promise.all([import('./sign-in/issuer.ts'), import('./sign-in/source.ts')])
+  const issuer = openIssuer(described, issuerCa(options))
+  const signIn = () =>
+    (options.device === true ? byDevice(issuer) : byBrowser(issuer, options)).catch((error: unknown) => {
+      throw complaintOf(error, described)
+    })
+  return sourceOf(described, { where, pins: options, issuer, signIn, say })
 }
 
 async function byBrowser({ signIn }: Issuer, { browser }: LoginOptions) {
@@ -136,7 +143,7 @@ async function forget(
   }
   const revoked = kept?.refreshToken === undefined ? undefined : await revoke(kept, describe, options)
   if (options.output === 'json') {
-    process.stdout.write(`${JSON.stringify({ gateway, provider: name, forgotten: kept !== undefined, revoked: revoked ?? null })}\n`)
+    process.stdout.write(`${jsonOf({ gateway, provider: name, forgotten: kept !== undefined, revoked: revoked ?? null })}\n`)
     return
   }
   const ending = revoked === false ? ' The issuer could not be told; the sign-in there ends by itself, or with your password.' : ''
@@ -170,18 +177,6 @@ function complaintOf(error: unknown, { issuer }: CommandLineProvider): unknown {
   if (error.code === 'issuer_unavailable')
     return new Complaint(`${issuer} cannot be reached or answers wrongly; is its authority in --issuer-ca FILE?`)
   return new Complaint(`nobody is signed in: ${error.message} (${error.code})`)
-}
-
-/** The PEM certificates of a file. Throws Complaint. */
-export function certificatesIn(file: string): string {
-  let content: string
-  try {
-    content = readFileSync(file, 'utf8')
-  } catch {
-    throw new Complaint(`the file ${file} cannot be read`)
-  }
-  if (!content.includes('-----BEGIN CERTIFICATE-----')) throw new Complaint(`the file ${file} holds no PEM certificate`)
-  return content
 }
 
 function issuerCa({ issuerCa: file }: LoginOptions): string | undefined {

@@ -52,6 +52,13 @@ const gateway = () =>
 const ca = () => new Option('--ca <file>', 'PEM certificates to trust for the gateway; default: those that Node trusts')
 const issuerCa = () => new Option('--issuer-ca <file>', 'PEM certificates to trust for the issuer; default: those that Node trusts')
 const provider = () => new Option('--provider <name>', "the gateway's provider to sign in with; needed when it has several")
+const pins = () => [
+  new Option('--issuer <url>', 'refuse a gateway that names another issuer'),
+  new Option('--client <id>', 'refuse a gateway that names another client'),
+  new Option('--audience <text>', 'refuse a gateway that names another audience, or a resource other than that of --resource'),
+  new Option('--resource <text>', 'refuse a gateway that names another resource indicator'),
+  new Option('--scopes <list>', 'refuse a gateway that names other scopes; one space between two'),
+]
 const device = () => new Option('--device', 'sign in by a code that is typed in a browser anywhere else')
 
 program
@@ -102,6 +109,9 @@ program
   kubectl --context mandate-prod auth whoami`,
   )
   .action(async (name: string, options: KubeconfigOptions) => (await import('./kubeconfig.ts')).kubeconfig(name, options))
+
+for (const command of program.commands.filter((one) => ['login', 'kubeconfig'].includes(one.name())))
+  for (const option of pins()) command.addOption(option.helpGroup('What the gateway must name (a kubeconfig of ours says it):'))
 
 program
   .command('schema')

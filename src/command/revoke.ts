@@ -9,6 +9,7 @@ import { type Config, loadConfig } from '../config/config.ts'
 import { Lifecycle } from '../lifecycle.ts'
 import { createLog } from '../log.ts'
 import { createRevocations } from '../store/revocations.ts'
+import { jsonOf } from './json.ts'
 
 export interface RevokeOptions {
   readonly config: string
@@ -39,7 +40,7 @@ export async function revoke({ config: path, issuer, subject, output }: RevokeOp
     const at = new Date(notBefore).toISOString()
     process.stdout.write(
       output === 'json'
-        ? `${JSON.stringify({ issuer, subject, notBefore: at })}\n`
+        ? `${jsonOf({ issuer, subject, notBefore: at })}\n`
         : `ended: every login and token of ${subject} issued before ${at}; in force on all replicas within 2 s\n`,
     )
   } finally {

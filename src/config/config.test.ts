@@ -34,7 +34,7 @@ describe('all faults are reported at once', () => {
 
   test('what no file can hold is a fault as well', () => {
     for (const length of [Object.create(null), Symbol('x'), 1n]) {
-      const faults = faultsFrom(() => checkConfig({ ...goodDraft, publicUrl: { length } }))
+      const faults = faultsFrom(() => checkConfig({ ...goodDraft(), publicUrl: { length } }))
       assert.ok(faults.length > 0)
     }
   })

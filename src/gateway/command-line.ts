@@ -4,7 +4,8 @@
  *
  * Security: it is outside the journey and answers everybody, so it says only what every authorization request of the
  * command line shows in the address bar anyway. Nothing of the gateway's own client, of clusters or of rules is in it.
- * Whoever reads it must not believe it more than the TLS connection that it came over (`command/sign-in/gateway-document.ts`).
+ * Whoever reads it must not believe it more than the TLS connection that it came over (`command/sign-in/gateway-document.ts`),
+ * nor believe it anew each time (`command/sign-in/pins.ts`).
  */
 import type { ProviderConfig } from '../config/provider.ts'
 import { answerJson } from './answers.ts'

@@ -47,6 +47,18 @@ async function tlsServer(
   return { url: `https://localhost:${typeof address === 'object' ? address?.port : ''}/`, requests: () => requests }
 }
 
+test('an issuer whose certificate is not trusted gets nothing, even where the environment says not to verify', async (t) => {
+  const server = await tlsServer(t, await createCertificateAuthority('Other'))
+  const before = process.env['NODE_TLS_REJECT_UNAUTHORIZED']
+  t.after(() => {
+    if (before === undefined) delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']
+    else process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = before
+  })
+  process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
+  for (const request of [POST, { method: 'GET', headers: {} }]) await fails(http(t).fetch(server.url, request), 'not_connected', false)
+  assert.equal(server.requests(), 0)
+})
+
 test('plain http to another machine is refused before anything is sent', async (t) => {
   await fails(http(t).fetch('http://issuer.example/token', POST), 'address_refused', false)
   await fails(http(t).fetch('https://user:secret@issuer.example/token', POST), 'address_refused', false)

@@ -15,8 +15,9 @@
  * - Errors carry a reason word of ours and an errno code, never a body, a token, a header or a library's message.
  */
 import { Agent, type Dispatcher } from 'undici'
+import { isLoopbackHost } from '../config/loopback.ts'
 import { type SecretSource, secretSource } from '../config/references.ts'
-import { isLoopbackHost, type Reference } from '../config/values.ts'
+import type { Reference } from '../config/values.ts'
 
 /** All bounds of one call; milliseconds and bytes. */
 export interface IssuerHttpLimits {
@@ -139,7 +140,8 @@ function createAgent(ca: string | undefined, limits: IssuerHttpLimits): Agent {
     keepAliveMaxTimeout: 10_000,
     headersTimeout: limits.headersMs,
     bodyTimeout: limits.callMs,
-    connect: { timeout: limits.connectMs, ...(ca === undefined ? {} : { ca }) },
+    // Said here, so that NODE_TLS_REJECT_UNAUTHORIZED has no say.
+    connect: { timeout: limits.connectMs, rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }) },
   })
 }
 

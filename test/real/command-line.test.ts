@@ -140,6 +140,8 @@ test('the command line before a real issuer and cluster', { timeout: 400_000 }, 
     'a kubeconfig is written that nobody else can read': writesKubeconfig,
     'kubectl is told that nobody is signed in, and does not wait': saysNobody,
     'a person signs in by the browser, and kubectl acts as them': byBrowser,
+    'kubectl is given no token for a server that it would not verify': givesNothingUnverified,
+    'a gateway that names another client than the kubeconfig pins is not believed': believesPins,
     'the sign-in is forgotten, here and at the issuer': forgets,
     'a person signs in by a device code, and kubectl acts as them': byDevice,
     [`${AT_ONCE} kubectl at once with one expired token renew it once`]: renewsOnce,
@@ -153,6 +155,7 @@ async function writesKubeconfig(stage: Stage): Promise<void> {
   const { code, stderr } = await mandate(stage, [...args, '--file', files.kubeconfig])
   assert.equal(code, 0, stderr)
   assert.equal((await run(stage, 'config', 'current-context')).stdout.trim(), 'mandate-named')
+  assert.match(stderr, new RegExp(`^Its sign-ins are at https:\\S+/realms/${REALM}, client ${CLI}, for `))
 }
 
 async function saysNobody(stage: Stage): Promise<void> {
@@ -178,6 +181,29 @@ async function byBrowser(stage: Stage): Promise<void> {
   })
   assert.equal(code, 0, stderr)
   assert.match(stdout, /^You are ada \(keycloak\)/)
+  assert.match(
+    stderr,
+    new RegExp(`^Signing in to ${stage.origin} at https:\\S+, client ${CLI}, for [\\s\\S]*\nSigned in as ada \\(keycloak\\)\\.\n$`),
+  )
+  await isAda(stage)
+}
+
+async function givesNothingUnverified(stage: Stage): Promise<void> {
+  for (const option of ['--insecure-skip-tls-verify', '--tls-server-name=localhost']) {
+    const { code, stderr } = await run(stage, option, 'get', 'pods')
+    assert.equal(code, 1)
+    assert.match(stderr, new RegExp(`mandate: kubectl would .*${option.replace(/^--|=.*/g, '')}.*: no token is given`))
+  }
+  await isAda(stage)
+}
+
+async function believesPins(stage: Stage): Promise<void> {
+  const original = readFileSync(stage.files.kubeconfig, 'utf8')
+  writeFileSync(stage.files.kubeconfig, original.replace(`--client=${CLI}`, '--client=of-before'))
+  const { code, stderr } = await run(stage, 'get', 'pods')
+  assert.equal(code, 1)
+  assert.match(stderr, new RegExp(`mandate: the tokens that are kept are of the client ${CLI} instead of of-before, so they are not used`))
+  writeFileSync(stage.files.kubeconfig, original)
   await isAda(stage)
 }
 

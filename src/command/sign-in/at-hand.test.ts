@@ -28,6 +28,7 @@ test('an answer that is at hand loads builtin modules and a few small files, and
     'src/command/sign-in/exec-credential.ts',
     'src/command/sign-in/gateway-address.ts',
     'src/command/sign-in/kept-tokens.ts',
+    'src/command/sign-in/pins.ts',
     'src/command/sign-in/private-file.ts',
     'src/complaint.ts',
     'src/secret.ts',

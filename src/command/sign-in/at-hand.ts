@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { execCredential, execRequest, requireGateway } from './exec-credential.ts'
 import { gatewayOrigin } from './gateway-address.ts'
 import { placeFor, standingOf, stateFolder } from './kept-tokens.ts'
+import { requireKeptPinned } from './pins.ts'
 
 /**
  * The answer for kubectl if it can be given from what is kept; undefined leaves everything to the whole command. Throws
@@ -15,12 +16,13 @@ export function answerAtHand(args: readonly string[], env: NodeJS.ProcessEnv): s
   const request = execRequest(env['KUBERNETES_EXEC_INFO'])
   const options = request === undefined ? undefined : read(args)
   if (request === undefined || options?.provider === undefined) return undefined
-  const gateway = gatewayOrigin(options.gateway)
+  const gateway = gatewayOrigin(options.gateway ?? env['MANDATE_GATEWAY'])
   requireGateway(request, gateway)
   // Whoever goes on from here reads it again and says what is damaged.
   const kept = placeFor(gateway, options.provider, () => undefined, stateFolder(env)).read()
   const now = Date.now()
   if (kept === undefined || standingOf(kept, now) !== 'fresh') return undefined
+  requireKeptPinned(options, kept, { gateway, provider: options.provider })
   return execCredential(request.apiVersion, kept, now)
 }
 
@@ -30,7 +32,18 @@ function read(args: readonly string[]) {
   try {
     const { values } = parseArgs({
       args: [...args],
-      options: { gateway: text, provider: text, ca: text, 'issuer-ca': text, device: { type: 'boolean' } },
+      options: {
+        gateway: text,
+        provider: text,
+        ca: text,
+        'issuer-ca': text,
+        device: { type: 'boolean' },
+        issuer: text,
+        client: text,
+        audience: text,
+        resource: text,
+        scopes: text,
+      },
     })
     return values
   } catch {

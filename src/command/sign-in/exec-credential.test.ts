@@ -20,12 +20,37 @@ test('refuses what is no question of kubectl, and versions that are not spoken h
     assert.throws(() => execRequest(asked(change)), refused(/version of ExecCredential/))
 })
 
+test('refuses when nobody says which server it is for, or when that one would not be verified', () => {
+  const GOOD = { server: `${GATEWAY}/clusters/prod` }
+  const cases: ReadonlyArray<readonly [unknown, RegExp]> = [
+    [undefined, /set provideClusterInfo: true/],
+    [null, /set provideClusterInfo: true/],
+    [{}, /set provideClusterInfo: true/],
+    [{ server: '' }, /set provideClusterInfo: true/],
+    [{ server: [GOOD.server] }, /set provideClusterInfo: true/],
+    [{ ...GOOD, 'insecure-skip-tls-verify': true }, /insecure-skip-tls-verify/],
+    [{ ...GOOD, 'insecure-skip-tls-verify': 'false' }, /insecure-skip-tls-verify/],
+    [{ ...GOOD, 'tls-server-name': 'evil.example' }, /tls-server-name/],
+    [{ ...GOOD, 'tls-server-name': ['evil.example'] }, /tls-server-name/],
+  ]
+  for (const [cluster, words] of cases)
+    assert.throws(() => execRequest(asked({ spec: { interactive: false, cluster } })), refused(words), JSON.stringify(cluster))
+  assert.throws(() => execRequest(asked({ spec: undefined })), refused(/set provideClusterInfo: true/))
+  // What kubectl says of a server that it verifies; a proxy carries TLS through.
+  const said = { ...GOOD, 'insecure-skip-tls-verify': false, 'tls-server-name': '', 'proxy-url': 'http://proxy.example:3128' }
+  assert.equal(execRequest(asked({ spec: { cluster: said } }))?.cluster.server, GOOD.server)
+})
+
 test('refuses a cluster that is not at the gateway', () => {
   for (const server of [
     'https://evil.example/clusters/prod',
     `${GATEWAY}:8443/clusters/prod`,
     'http://mandate.example',
     `${GATEWAY}.evil.example`,
+    'https://evil.example@mandate.example/clusters/prod',
+    'https://mandate.example\\@evil.example/clusters/prod',
+    'https://mandate.\nexample/clusters/prod',
+    ` ${GATEWAY}/clusters/prod`,
   ]) {
     const request = execRequest(asked({}, server))
     assert.throws(() => request && requireGateway(request, GATEWAY), refused(/not at the gateway/))
@@ -69,6 +94,18 @@ test('reads the CA that kubectl hands on, and whether a person can be asked', ()
   assert.equal(execRequest(undefined), undefined)
 })
 
+test('at hand is nothing for a server that is not verified, or of another issuer, client, audience or resource than is pinned', (t) => {
+  const state = testFolder(t)
+  placeFor(GATEWAY, 'corp', () => undefined, state).write(keptTokens())
+  const args = ['--gateway', GATEWAY, '--provider', 'corp']
+  const env = { MANDATE_STATE: state, KUBERNETES_EXEC_INFO: asked() }
+  const insecure = asked({ spec: { cluster: { server: GATEWAY, 'insecure-skip-tls-verify': true } } })
+  assert.throws(() => answerAtHand(args, { ...env, KUBERNETES_EXEC_INFO: insecure }), refused(/insecure-skip-tls-verify/))
+  assert.throws(() => answerAtHand(args, { ...env, KUBERNETES_EXEC_INFO: asked({ spec: {} }) }), refused(/provideClusterInfo/))
+  for (const pin of ['--issuer=https://issuer.example/', '--client=other', '--audience=api://other', '--resource=api://mandate'])
+    assert.throws(() => answerAtHand([...args, pin], env), refused(/the tokens that are kept are of the .* instead of .* --forget first/))
+})
+
 test('at hand is a fresh token for what the kubeconfig asks, and nothing else', (t) => {
   const state = testFolder(t)
   const env = { MANDATE_STATE: state, KUBERNETES_EXEC_INFO: asked() }
@@ -82,6 +119,10 @@ test('at hand is a fresh token for what the kubeconfig asks, and nothing else', 
   place.write(keptTokens())
   assert.match(answerAtHand(args, env) ?? '', /"token":"token-1"/)
   assert.match(answerAtHand([...args, '--device', '--issuer-ca=/x'], env) ?? '', /"token":"token-1"/)
+  const pins = ['--issuer=https://issuer.example', '--client=cli', '--audience=api://mandate', '--scopes=openid profile']
+  assert.match(answerAtHand([...args, ...pins], env) ?? '', /"token":"token-1"/)
+  assert.match(answerAtHand(args.slice(2), { ...env, MANDATE_GATEWAY: GATEWAY }) ?? '', /"token":"token-1"/)
+  assert.throws(() => answerAtHand(args.slice(2), env), refused(/MANDATE_GATEWAY/))
   for (const other of [[...args, '--forget'], [...args, '-o', 'text'], args.slice(0, 2), [...args.slice(0, 3), 'lab'], [...args, 'more']])
     assert.equal(answerAtHand(other, env), undefined)
   assert.equal(answerAtHand(args, { MANDATE_STATE: state }), undefined)

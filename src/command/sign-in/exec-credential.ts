@@ -2,7 +2,10 @@
  * What kubectl asks a credential plugin, and the answer (client.authentication.k8s.io). v1, and v1beta1 to who asks so.
  *
  * Security: the answer goes to standard output, which kubectl reads, and nowhere else. kubectl says which server the token
- * is for; one that is not the gateway gets none, so that an edited kubeconfig does not send it elsewhere.
+ * is for and how it verifies that one; without that word there is no token, nor for a server that is not the gateway, nor
+ * where kubectl would take somebody else for the gateway. So an edited kubeconfig, or an option of kubectl, does not send it
+ * elsewhere. A proxy is no such thing: towards an https server every proxy that kubectl knows (http, https, socks5) carries
+ * the TLS connection through and sees none of it.
  */
 import { Complaint } from '../../complaint.ts'
 import { askAgainAt, type KeptTokens } from './kept-tokens.ts'
@@ -11,14 +14,14 @@ export interface ExecRequest {
   readonly apiVersion: string
   /** Whether a person can be asked. */
   readonly interactive: boolean
-  readonly cluster: { readonly server: string; readonly ca: string | undefined } | undefined
+  readonly cluster: { readonly server: string; readonly ca: string | undefined }
 }
 
 const GROUP = 'client.authentication.k8s.io'
 export const V1 = `${GROUP}/v1`
 const VERSIONS: readonly string[] = [V1, `${GROUP}/v1beta1`]
 
-/** What kubectl asks by KUBERNETES_EXEC_INFO; undefined when nobody does. Throws Complaint for a version not spoken here. */
+/** What kubectl asks by KUBERNETES_EXEC_INFO; undefined when nobody does. Throws Complaint for a version not spoken here, and for an unverified server. */
 export function execRequest(info: string | undefined): ExecRequest | undefined {
   if (info === undefined || info === '') return undefined
   let asked: unknown
@@ -32,21 +35,31 @@ export function execRequest(info: string | undefined): ExecRequest | undefined {
     throw new Complaint(`the kubeconfig asks for a version of ExecCredential other than ${VERSIONS.join(' and ')}: write ${V1} there`)
   }
   const { interactive, cluster } = record(spec)
-  const { server, 'certificate-authority-data': ca } = record(cluster)
   return {
     apiVersion,
     // v1beta1 of old clients does not say.
     interactive: typeof interactive === 'boolean' ? interactive : process.stdin.isTTY === true,
-    cluster:
-      typeof server === 'string'
-        ? { server, ca: typeof ca === 'string' && ca !== '' ? Buffer.from(ca, 'base64').toString('utf8') : undefined }
-        : undefined,
+    cluster: clusterOf(record(cluster)),
   }
 }
 
+function clusterOf(cluster: Partial<Record<string, unknown>>): ExecRequest['cluster'] {
+  const { server, 'insecure-skip-tls-verify': unverified, 'tls-server-name': name, 'certificate-authority-data': ca } = cluster
+  const mend = 'no token is given (mandate kubeconfig writes one that is right)'
+  if (typeof server !== 'string' || server === '')
+    throw new Complaint(`the kubeconfig does not let kubectl say which server the token is for: set provideClusterInfo: true; ${mend}`)
+  if (unverified !== undefined && unverified !== false)
+    throw new Complaint(`kubectl would not verify the server (insecure-skip-tls-verify): ${mend}`)
+  if (name !== undefined && name !== '') throw new Complaint(`kubectl would take a server of another name (tls-server-name): ${mend}`)
+  return { server, ca: typeof ca === 'string' && ca !== '' ? Buffer.from(ca, 'base64').toString('utf8') : undefined }
+}
+
+/** Printable and without what kubectl and a browser's rules of URLs read in two ways: user information, a backslash. */
+const PLAIN_SERVER = /^[!-?A-[\]-~]+$/
+
 /** Throws Complaint when kubectl would send the token to somebody who is not the gateway. */
 export function requireGateway({ cluster }: ExecRequest, gateway: string): void {
-  if (cluster !== undefined && URL.parse(cluster.server)?.origin !== gateway) {
+  if (!PLAIN_SERVER.test(cluster.server) || URL.parse(cluster.server)?.origin !== gateway) {
     throw new Complaint('the cluster of this kubeconfig is not at the gateway that --gateway names: no token is given (mandate kubeconfig)')
   }
 }

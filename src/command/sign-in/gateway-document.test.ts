@@ -45,6 +45,22 @@ test('refuses a gateway whose certificate is not trusted', async (t) => {
   await assert.rejects(commandLineProvider(at.replace('127.0.0.1', 'localhost'), CA, undefined), complains(/not trusted|cannot be reached/))
 })
 
+test('refuses such a gateway where the environment says that certificates are not to be verified', async (t) => {
+  const at = await gateway(t, CORP)
+  const before = process.env['NODE_TLS_REJECT_UNAUTHORIZED']
+  t.after(() => {
+    if (before === undefined) delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']
+    else process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = before
+  })
+  process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
+  await assert.rejects(commandLineProvider(at, undefined, undefined), complains(/not trusted .*--ca FILE/))
+})
+
+test('refuses an issuer with a query or a fragment, which is none', async (t) => {
+  for (const issuer of ['https://issuer.example/?a=b', 'https://issuer.example?', 'https://issuer.example/#a'])
+    await assert.rejects(commandLineProvider(await gateway(t, { ...CORP, issuer }), CA, undefined), complains(/with a query or fragment/))
+})
+
 test('refuses an issuer that is not https, but for one on loopback of a gateway there', async (t) => {
   for (const issuer of [
     'http://issuer.example',

@@ -9,7 +9,7 @@
 import { request } from 'node:https'
 import { z } from 'zod'
 import { Complaint } from '../../complaint.ts'
-import { isLoopbackHost } from '../../config/values.ts'
+import { isLoopbackHost } from '../../config/loopback.ts'
 import { codeOf } from './private-file.ts'
 
 const WITHIN_MS = 10_000
@@ -68,6 +68,8 @@ function parse(gateway: string, text: string): z.output<typeof document> {
     if (url === null || url.username !== '' || url.password !== '' || !(url.protocol === 'https:' || plain)) {
       throw new Complaint(`${gateway} names an issuer for ${name} that is not https, so nobody is sent there`)
     }
+    // OpenID Connect Discovery 1.0 section 2: an issuer has neither.
+    if (/[?#]/.test(issuer)) throw new Complaint(`${gateway} names an issuer for ${name} with a query or fragment, so it is none`)
   }
   return data
 }
@@ -80,6 +82,8 @@ function fetchText(gateway: string, ca: string | undefined): Promise<string> {
   const asked = request(`${gateway}/.mandate/command-line`, {
     headers: { accept: 'application/json' },
     agent: false,
+    // Said here, so that NODE_TLS_REJECT_UNAUTHORIZED has no say.
+    rejectUnauthorized: true,
     signal: AbortSignal.timeout(WITHIN_MS),
     ...(ca === undefined ? {} : { ca }),
   })

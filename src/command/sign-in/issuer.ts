@@ -39,7 +39,10 @@ export interface Issuer {
   close(): Promise<void>
 }
 
-/** `ca`: a PEM file to trust for the issuer instead of Node's own certificates. Asks nothing yet. */
+/**
+ * `ca`: a PEM file to trust for the issuer instead of Node's own certificates. Asks nothing yet. Throws Complaint when what
+ * the gateway describes could not be configured there either.
+ */
 export function openIssuer(described: CommandLineProvider, ca: string | undefined, clock: Clock = systemClock): Issuer {
   const config = configOf(described)
   const http = createIssuerHttp(ca === undefined ? {} : { ca: { file: ca } })
@@ -68,7 +71,7 @@ export function openIssuer(described: CommandLineProvider, ca: string | undefine
 }
 
 function configOf({ name, title, issuer, clientId, scopes, resource, token, audience }: CommandLineProvider): ProviderConfig {
-  const parsed = provider.parse({
+  const { success, data, error } = provider.safeParse({
     kind: 'oidc',
     title,
     issuer,
@@ -80,7 +83,11 @@ function configOf({ name, title, issuer, clientId, scopes, resource, token, audi
     audience,
     algorithms: [...ALGORITHMS],
   })
-  return { ...parsed, name, audience, prefix: '' }
+  if (!success) {
+    const members = [...new Set(error.issues.map(({ path }) => path.join('.')))].join(', ')
+    throw new Complaint(`the gateway names something for ${name} that no sign-in can use (${members}); ask its operator`)
+  }
+  return { ...data, name, audience, prefix: '' }
 }
 
 /** What is kept of a sign-in or a refresh. Throws Complaint when Mandate would not take the token. */
@@ -89,7 +96,7 @@ export function keptOf(
   tokens: TokenSet,
   { subject, who }: Pick<KeptTokens, 'subject' | 'who'>,
 ): KeptTokens {
-  const { issuer, clientId, resource, token: kind } = described
+  const { issuer, clientId, audience, resource, token: kind } = described
   const [token, expiresAt] = kind === 'access-token' ? [tokens.accessToken, tokens.accessExpiresAt] : [tokens.idToken, tokens.idExpiresAt]
   if (token === undefined || expiresAt === undefined)
     throw new Complaint('the issuer gave no ID token, which the gateway wants; sign in again')
@@ -97,6 +104,7 @@ export function keptOf(
   return {
     issuer,
     clientId,
+    audience,
     resource,
     kind,
     token,

@@ -14,6 +14,7 @@ export function keptTokens(change: Partial<KeptTokens> = {}): KeptTokens {
   return {
     issuer: 'https://issuer.example',
     clientId: 'cli',
+    audience: 'api://mandate',
     resource: undefined,
     kind: 'access-token',
     token: new Secret('token-1'),

@@ -67,7 +67,8 @@ test('takes a damaged file for none, and says so', (t) => {
     '[]',
     'null',
     '{}',
-    whole.replace('"format":1', '"format":2'),
+    whole.replace('"format":2', '"format":1'),
+    whole.replace('"audience"', '"audiences"'),
     whole.replace(/"expiresAt":\d+/, '"expiresAt":"x"'),
   ]
   for (const content of [...damaged, whole.replace('"token-1"', '7'), whole.replace('access-token', 'token'), 'x'.repeat(2_000_000)]) {

@@ -3,7 +3,7 @@
  *
  * Security:
  * - The file names the issuer and the client that its refresh token belongs to. It is presented only there, whatever the
- *   gateway says today (renew.ts).
+ *   gateway says today (pins.ts).
  * - While a refresh token is being presented the file does not hold it but says so. Who finds that, and holds the lock,
  *   knows that the presenter died, and does not present it again (promise 1).
  * - Loaded on the quick path of every kubectl: builtin modules and small files of ours only.
@@ -20,6 +20,7 @@ import { privateFolder, readPrivate, writePrivate } from './private-file.ts'
 export interface KeptTokens {
   readonly issuer: string
   readonly clientId: string
+  readonly audience: string
   readonly resource: string | undefined
   readonly kind: 'access-token' | 'id-token'
   /** What kubectl sends. */
@@ -102,7 +103,7 @@ export function askAgainAt(kept: KeptTokens, now: number): number {
   return kept.expiresAt - (standingOf(kept, now) === 'fresh' ? renew : least)
 }
 
-const FORMAT = 1
+const FORMAT = 2
 
 function serialise({ token, refreshToken, ...plain }: KeptTokens): string {
   return `${JSON.stringify({ format: FORMAT, ...plain, token: token.expose(), refreshToken: refreshToken?.expose() })}\n`
@@ -119,14 +120,17 @@ function parse(content: string): KeptTokens | undefined {
   const found = value as Partial<Record<string, unknown>>
   const text = (name: string): string | undefined => (typeof found[name] === 'string' && found[name] !== '' ? found[name] : undefined)
   const { obtainedAt, expiresAt, presenting, kind } = found
-  const [issuer, clientId, token, subject, who] = [text('issuer'), text('clientId'), text('token'), text('subject'), text('who')]
+  const [issuer, clientId, audience] = [text('issuer'), text('clientId'), text('audience')]
+  const [token, subject, who] = [text('token'), text('subject'), text('who')]
   if (found['format'] !== FORMAT || typeof presenting !== 'boolean' || (kind !== 'access-token' && kind !== 'id-token')) return undefined
   if (!Number.isFinite(obtainedAt) || !Number.isFinite(expiresAt)) return undefined
-  if (issuer === undefined || clientId === undefined || token === undefined || subject === undefined || who === undefined) return undefined
+  if (issuer === undefined || clientId === undefined || audience === undefined) return undefined
+  if (token === undefined || subject === undefined || who === undefined) return undefined
   const refreshToken = text('refreshToken')
   return {
     issuer,
     clientId,
+    audience,
     resource: text('resource'),
     kind,
     token: new Secret(token),

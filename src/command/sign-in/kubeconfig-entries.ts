@@ -2,6 +2,8 @@
 import { accessSync, constants, realpathSync } from 'node:fs'
 import { delimiter, isAbsolute, join } from 'node:path'
 import { V1 } from './exec-credential.ts'
+import type { CommandLineProvider } from './gateway-document.ts'
+import { pinArguments } from './pins.ts'
 
 /** How kubectl is to run this command. */
 export interface Program {
@@ -16,7 +18,8 @@ export interface Wanted {
   /** The cluster's name at the gateway. */
   readonly cluster: string
   readonly gateway: string
-  readonly provider: string
+  /** As the gateway describes it now; the plugin goes by it from now on. */
+  readonly provider: CommandLineProvider
   /** PEM to trust for the gateway. */
   readonly ca: string | undefined
   /** Absolute path of the PEM file to trust for the issuer. */
@@ -30,6 +33,7 @@ export interface Entries {
   /** Of the cluster, the user and the context. */
   readonly name: string
   readonly server: string
+  readonly gateway: string
   readonly cluster: object
   readonly user: object
   readonly context: object
@@ -44,7 +48,7 @@ export interface Entries {
 export function entriesFor({ cluster, gateway, provider, ca, issuerCa, device, namespace, program }: Wanted): Entries {
   const name = `mandate-${cluster}`
   const server = `${gateway}/clusters/${cluster}`
-  const login = ['login', '--gateway', gateway, '--provider', provider]
+  const login = ['login', '--gateway', gateway, '--provider', provider.name, ...pinArguments(provider)]
   const entries = {
     cluster: { server, ...(ca === undefined ? {} : { 'certificate-authority-data': Buffer.from(ca).toString('base64') }) },
     user: {
@@ -68,7 +72,7 @@ export function entriesFor({ cluster, gateway, provider, ca, issuerCa, device, n
     contexts: [{ name, context: entries.context }],
     'current-context': name,
   }
-  return { name, server, ...entries, whole }
+  return { name, server, gateway, ...entries, whole }
 }
 
 /** `mandate` when PATH leads to this very script; else this Node and this script by their absolute paths. */

@@ -75,11 +75,33 @@ function merge(path: string, content: string, entries: Entries, force: boolean):
   if (other !== undefined && server !== entries.server && !force) {
     throw new Complaint(`${path} has a cluster ${entries.name} with another server: rename that one, or replace it with --force`)
   }
+  const users = listIn(document, root, 'users', path)
+  const contexts = listIn(document, root, 'contexts', path)
+  for (const [kind, list, isOurs] of [
+    ['user', users, isOurUser],
+    ['context', contexts, isOurContext],
+  ] as const) {
+    const there = entryOf(list, entries.name)
+    if (there !== undefined && !isOurs(there, entries) && !force)
+      throw new Complaint(`${path} has a ${kind} ${entries.name} that is not of this gateway: rename that one, or replace it with --force`)
+  }
   put(document, clusters, entries.name, 'cluster', entries.cluster)
-  put(document, listIn(document, root, 'users', path), entries.name, 'user', entries.user)
-  put(document, listIn(document, root, 'contexts', path), entries.name, 'context', entries.context)
+  put(document, users, entries.name, 'user', entries.user)
+  put(document, contexts, entries.name, 'context', entries.context)
   root.set('current-context', entries.name)
   return document.toString({ lineWidth: 0 })
+}
+
+/** Whether it runs mandate login for this gateway, in any version or place. */
+function isOurUser(entry: YAMLMap, { gateway }: Entries): boolean {
+  const args = entry.getIn(['user', 'exec', 'args'])
+  const words: unknown[] = isSeq(args) ? args.toJSON() : []
+  const at = words.indexOf('login')
+  return at !== -1 && words[at + 1] === '--gateway' && words[at + 2] === gateway
+}
+
+function isOurContext(entry: YAMLMap, { name }: Entries): boolean {
+  return entry.getIn(['context', 'cluster']) === name && entry.getIn(['context', 'user']) === name
 }
 
 function listIn(document: Document, root: YAMLMap, key: string, path: string): YAMLSeq {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { parse } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { Complaint } from '../../complaint.ts'
 import { GATEWAY, testFolder } from './kept-tokens.fake.ts'
 import { entriesFor, thisCommand, type Wanted } from './kubeconfig-entries.ts'
@@ -10,11 +10,21 @@ import { asDocument, mergeInto, mergeTarget, writeOwn } from './kubeconfig-file.
 
 const complains = (words: RegExp) => (error: unknown) => error instanceof Complaint && words.test(error.message)
 
+const CORP = {
+  name: 'corp',
+  title: 'Corp',
+  issuer: 'https://issuer.example',
+  clientId: '--cli',
+  scopes: ['openid', 'profile'],
+  token: 'access-token',
+  audience: 'api://mandate',
+} as const
+
 function entries(change: Partial<Wanted> = {}) {
   return entriesFor({
     cluster: 'prod',
     gateway: GATEWAY,
-    provider: 'corp',
+    provider: { ...CORP, scopes: [...CORP.scopes] },
     ca: 'a PEM',
     issuerCa: undefined,
     device: false,
@@ -60,6 +70,31 @@ test('refuses to replace a cluster of that name with another server, and to add 
     assert.throws(() => mergeInto(path, entries(), false), complains(/nothing is added/))
     assert.equal(readFileSync(path, 'utf8'), content)
   }
+})
+
+test('refuses to replace a user or a context of that name that is the person’s own', (t) => {
+  const path = join(testFolder(t), 'config')
+  const other = entries({ gateway: 'https://other.example' })
+  for (const [kind, content] of [
+    ['user', { users: [{ name: 'mandate-prod', user: { token: 'mine' } }] }],
+    [
+      'user',
+      { users: [{ name: 'mandate-prod', user: { exec: { command: 'other', args: ['login', '--gateway', 'https://x.example'] } } }] },
+    ],
+    ['user', { users: [{ name: 'mandate-prod', user: other.user }] }],
+    ['context', { contexts: [{ name: 'mandate-prod', context: { cluster: 'mandate-prod', user: 'admin' } }] }],
+    ['context', { contexts: [{ name: 'mandate-prod', context: { cluster: 'home', user: 'mandate-prod' } }] }],
+  ] as const) {
+    const before = stringify({ apiVersion: 'v1', kind: 'Config', ...content })
+    writeFileSync(path, before)
+    assert.throws(() => mergeInto(path, entries(), false), complains(new RegExp(`has a ${kind} mandate-prod that is not of this gateway`)))
+    assert.equal(readFileSync(path, 'utf8'), before)
+    mergeInto(path, entries(), true)
+    assert.equal(parse(readFileSync(path, 'utf8')).users[0].user.exec.command, 'mandate')
+  }
+  // Ours is replaced, with what the gateway names now.
+  mergeInto(path, entries({ namespace: 'team-a', provider: { ...CORP, scopes: ['openid'], clientId: 'new' } }), false)
+  assert.match(readFileSync(path, 'utf8'), /--client=new/)
 })
 
 test('refuses while kubectl changes the file', (t) => {
@@ -108,7 +143,11 @@ test('kubectl runs the plugin, hands it the CA, and may let it ask', () => {
     [apiVersion, command, interactiveMode, provideClusterInfo],
     ['client.authentication.k8s.io/v1', 'mandate', 'IfAvailable', true],
   )
-  assert.deepEqual(args, ['login', '--gateway', GATEWAY, '--provider', 'corp', '--issuer-ca', '/issuer.pem', '--device'])
+  assert.deepEqual(args, [
+    ...['login', '--gateway', GATEWAY, '--provider', 'corp'],
+    ...['--issuer=https://issuer.example', '--client=--cli', '--audience=api://mandate', '--scopes=openid profile'],
+    ...['--issuer-ca', '/issuer.pem', '--device'],
+  ])
   assert.match(installHint, /mandate kubeconfig/)
 })
 

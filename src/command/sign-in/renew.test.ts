@@ -13,21 +13,23 @@ const RENEWED: RefreshOutcome = { result: 'renewed', tokens: {} as TokenSet, sig
 const SIGNED_IN = keptTokens({ token: new Secret('token-of-sign-in') })
 
 /** A place and an issuer that answers as told, and what was asked of it. */
-function setStage(t: TestContext, kept: KeptTokens | undefined, outcome: RefreshOutcome = RENEWED, issued = true) {
+function setStage(t: TestContext, kept: KeptTokens | undefined, outcome: RefreshOutcome = RENEWED, changed = false) {
   const place = placeFor(GATEWAY, 'corp', () => undefined, testFolder(t))
   if (kept !== undefined) place.write(kept)
   const asked: string[] = []
   const said: string[] = []
   const source: Source = {
-    issued: () => issued,
+    requireUnchanged() {
+      if (changed) throw new Complaint('another client since the last sign-in')
+    },
     async redeem(token) {
       // What a killed presenter would leave behind.
       asked.push(`redeem ${token.expose()} ${place.read()?.presenting} ${place.read()?.refreshToken}`)
       return outcome
     },
     renewed: () => keptTokens({ token: new Secret('token-2'), refreshToken: new Secret('refresh-2') }),
-    async signIn() {
-      asked.push('sign in')
+    async signIn(before) {
+      asked.push(before === undefined ? 'sign in' : `sign in as ${before.subject}`)
       return SIGNED_IN
     },
     close: async () => void asked.push('close'),
@@ -43,7 +45,7 @@ test('a killed presenter leads to a new sign-in, never to a second presentation'
   const { want, asked, said, place } = setStage(t, spentTokens({ refreshToken: undefined, presenting: true }))
   await assert.rejects(want({ interactive: false }), refused(/nobody is signed in/))
   assert.equal((await want()).token.expose(), 'token-of-sign-in')
-  assert.deepEqual(asked, ['sign in', 'close'])
+  assert.deepEqual(asked, ['sign in as alice', 'close'])
   assert.match(said.join(), /An earlier renewal was broken off/)
   assert.equal(place.read()?.presenting, false)
 })
@@ -66,7 +68,7 @@ for (const [result, words] of [
     assert.equal(place.read()?.refreshToken, undefined)
     assert.match(said.join(), words)
     assert.equal((await want()).token.expose(), 'token-of-sign-in')
-    assert.deepEqual(asked, [PRESENTED, 'close', 'sign in', 'close'])
+    assert.deepEqual(asked, [PRESENTED, 'close', 'sign in as alice', 'close'])
   })
 
   test(`a renewal that is ${result} leaves the old token in use to its end`, async (t) => {
@@ -96,10 +98,26 @@ test('a gateway that is not reached: the old token while it lives, then its comp
   assert.equal(place.read()?.refreshToken?.expose(), 'refresh-1')
 })
 
-test('another issuer or client is not shown a refresh token', async (t) => {
-  const { want, asked } = setStage(t, spentTokens(), RENEWED, false)
-  assert.equal((await want()).token.expose(), 'token-of-sign-in')
-  assert.deepEqual(asked, ['sign in', 'close'])
+test('a gateway that names another issuer or client: a complaint, no refresh token shown, and no sign-in', async (t) => {
+  for (const kept of [spentTokens(), dueTokens()]) {
+    const { want, asked, place } = setStage(t, kept, RENEWED, true)
+    await assert.rejects(want(), refused(/another client since the last sign-in/))
+    assert.deepEqual(asked, ['close'])
+    assert.equal(place.read()?.refreshToken?.expose(), 'refresh-1')
+  }
+})
+
+test('a sign-in that is refused changes nothing of what is kept', async (t) => {
+  const { want, place } = setStage(t, spentTokens({ refreshToken: undefined }))
+  const open = async () => ({
+    requireUnchanged: () => undefined,
+    redeem: async () => RENEWED,
+    renewed: () => SIGNED_IN,
+    signIn: async () => assert.fail('it was somebody else'),
+    close: async () => undefined,
+  })
+  await assert.rejects(want({ open }), /somebody else/)
+  assert.equal(place.read()?.token.expose(), 'token-1')
 })
 
 test('a due token is used while somebody else renews it, a spent one waits for what they bring', async (t) => {

@@ -6,6 +6,8 @@
  * - A refresh token that rotates is presented at most once (promise 1): under the lock, and after the file says so. A
  *   presenter that is killed leaves "presenting" behind, and the next one signs the person in anew; at an issuer that
  *   takes a second presentation for theft, trying again would end every login of this client.
+ * - A gateway that names another issuer, client or audience than the tokens that are kept gets a complaint: neither a
+ *   refresh token nor a person is sent there (pins.ts).
  * - The lock is taken before anything large is loaded, and who waits for it only looks at the file.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,12 +19,13 @@ import { type Lock, tryLock } from './lock.ts'
 
 /** The issuer as it is needed here; opened only when it is. */
 export interface Source {
-  /** Whether these tokens are of the issuer and the client that the gateway names today. */
-  issued(kept: KeptTokens): boolean
+  /** Throws Complaint when these tokens are not of what the gateway names today. */
+  requireUnchanged(kept: KeptTokens): void
   redeem(refreshToken: Secret, subject: string): Promise<RefreshOutcome>
   /** What to keep of an answer. Throws Complaint when Mandate would not take the token. */
   renewed(kept: KeptTokens, outcome: Extract<RefreshOutcome, { result: 'renewed' }>): KeptTokens
-  signIn(): Promise<KeptTokens>
+  /** As the person whose tokens are kept, if there are any. Throws Complaint when the gateway names something else than before, too. */
+  signIn(kept: KeptTokens | undefined): Promise<KeptTokens>
   close(): Promise<void>
 }
 
@@ -78,14 +81,15 @@ async function underLock(lock: Lock, wanted: Wanted): Promise<KeptTokens> {
         if (spare !== undefined && error instanceof Complaint) return spare
         throw error
       }
-      const renewed = source.issued(kept) ? await refresh(kept, kept.refreshToken, source, wanted) : undefined
+      source.requireUnchanged(kept)
+      const renewed = await refresh(kept, kept.refreshToken, source, wanted)
       if (renewed !== undefined) return renewed
     }
     if (kept?.presenting === true) wanted.say('An earlier renewal was broken off, so its outcome is unknown: sign in again.')
-    if (spare !== undefined && (source === undefined || source.issued(spare))) return spare
+    if (spare !== undefined) return spare
     if (!wanted.interactive) throw notSignedIn()
     source ??= await wanted.open()
-    const fresh = await source.signIn()
+    const fresh = await source.signIn(kept)
     wanted.place.write(fresh)
     return fresh
   } finally {
