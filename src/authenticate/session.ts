@@ -8,9 +8,9 @@
  * its own: one of another host is as good as none, and a page of another host is a stranger's.
  */
 import { Refusal } from '../errors.ts'
+import { callerOf } from '../logins/caller.ts'
 import type { HostSessions } from '../logins/host-sessions.ts'
-import type { Login, Logins } from '../logins/logins.ts'
-import type { Caller } from '../principal.ts'
+import type { Logins } from '../logins/logins.ts'
 import type { Authenticator, Presented } from './authenticator.ts'
 
 export interface SessionOptions {
@@ -39,19 +39,6 @@ export function createSessionAuthenticator({ logins, hostSessions, origin }: Ses
       }
     },
   }
-}
-
-// One for as long as the login is cached: what is known of a caller need not be found out anew at every request.
-const callers = new WeakMap<Login, Caller>()
-
-function callerOf(login: Login): Caller {
-  let caller = callers.get(login)
-  if (caller === undefined) {
-    const { principal, loginId, ended } = login
-    caller = Object.freeze({ principal, proof: Object.freeze({ kind: 'login', loginId }), ended })
-    callers.set(login, caller)
-  }
-  return caller
 }
 
 /** Origin of RFC 6454 decides; Fetch Metadata only where there is none. Neither: refused. */

@@ -17,8 +17,9 @@ import { whoOf } from '../audit/audit-event.ts'
 import type { AuditSink } from '../audit/audit-sink.ts'
 import type { Authorizer } from '../authorize/authorizer.ts'
 import { Refusal } from '../errors.ts'
+import { callerOf } from '../logins/caller.ts'
 import type { HostSessions } from '../logins/host-sessions.ts'
-import type { Login, Logins } from '../logins/logins.ts'
+import type { Logins } from '../logins/logins.ts'
 import type { Caller } from '../principal.ts'
 import { Secret } from '../secret.ts'
 import type { Store } from '../store/store.ts'
@@ -147,10 +148,6 @@ export function createHostSignIn(parts: HostSignInParts): HostSignIn {
       answerRedirect(visit.response, returnTo, visit.requestId)
     },
   }
-}
-
-function callerOf({ principal, loginId, ended }: Login): Caller {
-  return { principal, proof: { kind: 'login', loginId }, ended }
 }
 
 function authorizePath({ hostname }: RouteHost, returnTo: string, browser: Secret): string {

@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { type AuditEvent, whoOf } from '../audit/audit-event.ts'
 import type { AuditSink } from '../audit/audit-sink.ts'
 import { asRefusal, Refusal } from '../errors.ts'
+import { callerOf } from '../logins/caller.ts'
 import type { Logins } from '../logins/logins.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Provider } from '../providers/provider.ts'
@@ -90,7 +91,7 @@ export function createSignIn(parts: SignInParts): SignInEndpoints {
     const { secrets, returnTo } = await parts.pending.take(query.get('state') ?? '', name, parts.cookies.browser(cookie))
     const signedIn = await provider.signIn.complete(secrets, new URL(visit.target.search, callbackUri(parts.origin, name)))
     const { cookie: value, login } = await parts.logins.begin(signedIn)
-    const who = whoOf({ principal: login.principal, proof: { kind: 'login', loginId: login.loginId }, ended: login.ended })
+    const who = whoOf(callerOf(login))
     const record: AuditEvent = {
       event: 'login',
       attempt: visit.requestId,

@@ -9,9 +9,9 @@ import type { AuditSink } from '../audit/audit-sink.ts'
 import { fromOurOrigin } from '../authenticate/session.ts'
 import type { Clock } from '../clock.ts'
 import { Refusal } from '../errors.ts'
+import { callerOf } from '../logins/caller.ts'
 import type { Login, Logins } from '../logins/logins.ts'
 import type { LoginRecords } from '../logins/records.ts'
-import type { Caller } from '../principal.ts'
 import type { Provider } from '../providers/provider.ts'
 import { Secret } from '../secret.ts'
 import type { Revocations } from '../store/revocations.ts'
@@ -76,7 +76,7 @@ export function createSignOut(parts: SignOutParts): SignOutEndpoints {
 
   const end = async (visit: Visit, login: Login, everywhere: boolean): Promise<URL | undefined> => {
     const { principal, loginId } = login
-    const caller: Caller = { principal, proof: { kind: 'login', loginId }, ended: login.ended }
+    const caller = callerOf(login)
     const tokens = await parts.records.tokens(loginId)
     if (everywhere)
       await parts.revocations.revoke({

@@ -1,40 +1,14 @@
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { ask } from './ask.ts'
-import { locateForBench } from './bench-programs.ts'
-import { type FrontServer, type FrontServerOptions, startPinned } from './pinned-child.ts'
-import { temporaryFolder, withFreePorts } from './process.ts'
+import { type FrontServer, type FrontServerOptions, startFrontServer } from './front-server.ts'
+import { withFreePorts } from './process.ts'
 
 /** Starts nginx with `proxy_pass`: one process, connections kept on both sides, and its usual access log. */
-export async function startNginx({ upstream, core }: FrontServerOptions): Promise<FrontServer> {
-  const program = await locateForBench('nginx')
-  const folder = await temporaryFolder('nginx')
-  const at = (name: string): string => join(folder.path, name)
-  try {
-    return await withFreePorts(1, async ([port = 0]) => {
-      await writeFile(at('nginx.conf'), configuration(folder.path, port, new URL(upstream).host))
-      const url = `http://127.0.0.1:${port}`
-      const child = await startPinned(core, {
-        name: 'nginx',
-        program,
-        args: ['-p', folder.path, '-e', at('error.log'), '-c', at('nginx.conf')],
-        ready: async () => (await ask(`${url}/ready`)).status === 200,
-        readyWithin: 10_000,
-      })
-      return {
-        url,
-        pid: child.pid,
-        accessLog: at('access.log'),
-        async stop() {
-          await child.stop()
-          await folder.remove()
-        },
-      }
-    })
-  } catch (error) {
-    await folder.remove()
-    throw error
-  }
+export function startNginx({ upstream, core }: FrontServerOptions): Promise<FrontServer> {
+  const kind = (port: number) => ({
+    program: 'nginx' as const,
+    configuration: (folder: string) => configuration(folder, port, new URL(upstream).host),
+    args: (file: string, folder: string) => ['-p', folder, '-e', `${folder}/error.log`, '-c', file],
+  })
+  return withFreePorts(1, ([port = 0]) => startFrontServer(kind(port), port, core))
 }
 
 // Without a master process the one worker is the whole program, so that its CPU time is easy to tell.

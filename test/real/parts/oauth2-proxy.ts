@@ -1,10 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { ask } from './ask.ts'
-import { locateForBench } from './bench-programs.ts'
-import { type FrontServer, type FrontServerOptions, startPinned } from './pinned-child.ts'
-import { temporaryFolder } from './process.ts'
+import { type FrontServer, type FrontServerOptions, startFrontServer } from './front-server.ts'
 
 /** How it is started. */
 export interface OAuth2ProxyOptions extends FrontServerOptions {
@@ -26,36 +21,18 @@ export function redirectUriOf(port: number): string {
  * Starts oauth2-proxy as a reverse proxy on one processor: identity headers for the upstream, bearers of the issuer
  * taken, its request and authentication logs in a file.
  */
-export async function startOAuth2Proxy(options: OAuth2ProxyOptions): Promise<FrontServer> {
-  const { port, core } = options
-  const program = await locateForBench('oauth2-proxy')
-  const folder = await temporaryFolder('oauth2-proxy')
-  const at = (name: string): string => join(folder.path, name)
-  try {
-    const lines = Object.entries(settings(options, at('access.log'))).map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
-    await writeFile(at('oauth2-proxy.cfg'), `${lines.join('\n')}\n`, { mode: 0o600 })
-    const url = `http://127.0.0.1:${port}`
-    const child = await startPinned(core, {
-      name: 'oauth2-proxy',
-      program,
-      args: ['--config', at('oauth2-proxy.cfg')],
-      env: { GOMAXPROCS: '1' },
-      ready: async () => (await ask(`${url}/ready`)).status === 200,
-      readyWithin: 20_000,
-    })
-    return {
-      url,
-      pid: child.pid,
-      accessLog: at('access.log'),
-      async stop() {
-        await child.stop()
-        await folder.remove()
-      },
-    }
-  } catch (error) {
-    await folder.remove()
-    throw error
+export function startOAuth2Proxy(options: OAuth2ProxyOptions): Promise<FrontServer> {
+  const configuration = (folder: string) => {
+    const lines = Object.entries(settings(options, `${folder}/access.log`)).map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
+    return `${lines.join('\n')}\n`
   }
+  const kind = {
+    program: 'oauth2-proxy' as const,
+    configuration,
+    args: (file: string) => ['--config', file],
+    env: () => ({ GOMAXPROCS: '1' }),
+  }
+  return startFrontServer(kind, options.port, options.core)
 }
 
 function settings(options: OAuth2ProxyOptions, log: string): Record<string, unknown> {
