@@ -60,6 +60,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     clearTimeout(this.#stalled)
     this.#controller?.resume()
   }
+  readonly #letGo = () => {
+    const held = this.#held
+    this.#held = undefined
+    if (held !== undefined) this.#pass(held)
+  }
+  #held: Buffer | undefined
   #controller: Dispatcher.DispatchController | undefined
   #destination: Writable | undefined
   #timer: NodeJS.Timeout | undefined
@@ -146,21 +152,32 @@ class Exchange implements Dispatcher.DispatchHandler {
     destination.once('close', this.#callerGone)
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#settled || this.#destination === undefined) return
+    this.#letGo()
+    // The first piece is often the last: for the rest of this turn it is held, so that it can go out with the end.
+    const isFirst = this.#bytes === 0
     this.#bytes += chunk.length
-    if (this.#destination.write(chunk)) return
-    controller.pause()
+    if (!isFirst) return this.#pass(chunk)
+    this.#held = chunk
+    setImmediate(this.#letGo)
+  }
+
+  #pass(chunk: Buffer): void {
+    if (this.#destination === undefined || this.#destination.destroyed || this.#destination.write(chunk)) return
+    this.#controller?.pause()
     clearTimeout(this.#stalled)
     this.#stalled = setTimeout(this.#callerGone, this.#stalledAfterMs)
   }
 
   onResponseEnd(): void {
     if (this.#settled) return
-    const destination = this.#destination
+    const [destination, held] = [this.#destination, this.#held]
+    this.#held = undefined
     this.#settle({ bytes: this.#bytes, end: 'complete' })
     // In the same turn as its last piece, so that both go out in one write.
-    destination?.end()
+    if (held === undefined) destination?.end()
+    else destination?.end(held)
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
@@ -188,6 +205,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   #settle(forwarded: Forwarded): void {
     if (this.#settled) return
+    this.#letGo()
     this.#release()
     this.#done.resolve(forwarded)
   }
