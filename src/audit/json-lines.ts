@@ -3,7 +3,7 @@
  *
  * "Recorded" means accepted by the kernel. All records of one turn of the event loop go out in one write, which their
  * callers await; what is merely noted rides along or goes within 100 ms. When a write fails, every record in it is
- * refused. A write that hangs (nobody reads the pipe) is given up after 5 s; until it comes to an end every record is
+ * refused. A write to a pipe that hangs (nobody reads it) is given up after 5 s; until it comes to an end every record is
  * refused at once, so that an act waits a bounded time for its record and memory stays bounded.
  *
  * A refused record may still have reached the target: then it tells of an act that was not done, never the reverse.
