@@ -17,8 +17,8 @@ const HOW = {
   WebSocket: {},
   SPDY: { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: 'false', KUBECTL_PORT_FORWARD_WEBSOCKETS: 'false' },
 } as const
-/** kubectl itself takes five seconds to notice over WebSocket. */
-const ENDED_WITHIN_MS = 20_000
+/** kubectl itself takes five seconds to notice over WebSocket; the rest is for a machine that has much else to do. */
+const ENDED_WITHIN_MS = 60_000
 
 interface Streams {
   /** By what they do, how, and where. */
@@ -102,6 +102,6 @@ test('what dies under open streams', { timeout: 240_000 }, async (t) => {
     }
     // Each of the second lot, and by then those of the first, whose kubectl was ended.
     await eventually('each end is recorded', () => stage.audit('stream-closed').length === stage.audit('stream-opened').length)
-    assert.match(await stage.metrics(), /mandate_live_streams\{route="cluster\/named"\} 0/)
+    await eventually('none is counted as open', async () => /mandate_live_streams\{route="cluster\/named"\} 0/.test(await stage.metrics()))
   })
 })
