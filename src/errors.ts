@@ -172,6 +172,69 @@ export const REFUSALS = {
     title: 'The API server refuses the service account',
     mend: 'The operator must renew its token or give it the right.',
   },
+  // brokered resources
+  body_type_unsupported: {
+    status: 415,
+    title: 'The body is of a type that is not taken here',
+    mend: 'Send JSON with Content-Type: application/json.',
+  },
+  body_invalid: {
+    status: 400,
+    title: 'The body is not what this operation takes',
+    mend: 'Correct what faults lists; the path of each is a JSON Pointer (RFC 6901).',
+  },
+  parameter_invalid: {
+    status: 400,
+    title: 'A part of the path or query is not what this operation takes',
+    mend: 'Use names as Kubernetes has them, and only the query fields that the operation documents.',
+  },
+  idempotency_key_invalid: {
+    status: 400,
+    title: 'The Idempotency-Key is not one',
+    mend: 'Send one of 1 to 255 visible ASCII characters, a new one for each new request.',
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: 'The Idempotency-Key was used with another request',
+    mend: 'Send a new key for a new request.',
+  },
+  namespace_refused: {
+    status: 403,
+    title: 'Nothing is brokered in this namespace',
+    mend: 'Ask the operator to add it to the namespaces of this broker.',
+  },
+  object_exists: { status: 409, title: 'An object of this name exists', mend: 'Choose another name.' },
+  object_changed: {
+    status: 409,
+    title: 'The object was changed meanwhile, or another manager owns a field',
+    mend: 'Look at the object and try again.',
+  },
+  object_unknown: { status: 404, title: 'There is no such object', mend: 'Correct the name, or make the object first.' },
+  object_invalid: {
+    status: 422,
+    title: 'The API server does not take the object',
+    mend: 'Correct what the API server says, or have the operator correct the template.',
+  },
+  object_not_ours: {
+    status: 403,
+    title: 'The object was not written by this broker, so it is not deleted by it',
+    mend: 'Delete it with your own rights.',
+  },
+  template_failed: {
+    status: 500,
+    title: 'The template of this operation has no value for this request',
+    mend: 'The operator finds the expression in the log.',
+  },
+  account_excessive: {
+    status: 503,
+    title: 'The service account may do what no broker may, so nothing is written with it',
+    mend: 'The operator finds in the log which right to take from it.',
+  },
+  account_unseen: {
+    status: 503,
+    title: 'It is not known yet whether the service account may do too much',
+    mend: 'Try again after Retry-After.',
+  },
   own_work_refused: {
     status: 403,
     title: 'This is not part of the task',
@@ -250,9 +313,20 @@ export const REFUSALS = {
 
 export type RefusalCode = keyof typeof REFUSALS
 
+/** One fault of a body, for whoever sent it. */
+export interface BodyFault {
+  /** JSON Pointer (RFC 6901) into the body; '' for the whole. */
+  readonly path: string
+  readonly problem: string
+}
+
 export interface RefusalOptions {
   /** What exactly was wrong, in our own words. */
   readonly detail?: string
+  /** What the target said, for whoever asked alone: it may quote what they sent, and is neither logged nor recorded. */
+  readonly said?: string
+  /** Every fault of a body, for whoever sent it alone. */
+  readonly faults?: readonly BodyFault[]
   /** Seconds after which trying again makes sense; sent as Retry-After. */
   readonly retryAfterSeconds?: number
   /** Claims challenge of the issuer, handed back to the sign-in. */
@@ -269,6 +343,8 @@ export class Refusal extends Error {
   readonly detail: string | undefined
   readonly retryAfterSeconds: number | undefined
   readonly claims: string | undefined
+  readonly said: string | undefined
+  readonly faults: readonly BodyFault[] | undefined
 
   constructor(code: RefusalCode, options: RefusalOptions = {}) {
     const entry = REFUSALS[code]
@@ -280,6 +356,8 @@ export class Refusal extends Error {
     this.detail = options.detail
     this.retryAfterSeconds = options.retryAfterSeconds ?? (entry.status === 503 ? 5 : undefined)
     this.claims = options.claims
+    this.said = options.said
+    this.faults = options.faults
     Object.freeze(this)
   }
 }

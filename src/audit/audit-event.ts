@@ -44,6 +44,8 @@ interface Facts {
   readonly bytes: number
   readonly milliseconds: number
   readonly asker: string
+  /** The action that the user was reviewed for: that of `properties`, or another one that stands for it. */
+  readonly reviewed: Readonly<Record<string, string>>
   readonly task: string
 }
 
@@ -102,7 +104,12 @@ export const AUDIT_EVENTS = {
   escalated: {
     means:
       'A write that a user asked for is about to be done by the service account, on a proof that the user may do it themselves. Written before it is sent.',
-    facts: ['asker', 'action', 'resource', 'properties'],
+    facts: ['asker', 'action', 'resource', 'properties', 'reviewed'],
+  },
+  brokered: {
+    means:
+      'A write of a brokered operation is about to be done by the service account: who asked, what the API server allowed them (`reviewed`), and what is written on it. Written before it is sent.',
+    facts: ['attempt', 'who', 'asker', 'action', 'resource', 'properties', 'reviewed'],
   },
   'own-work': {
     means: "Mandate's own account is about to do something for a task of its own, which nobody asked for. Written before it is sent.",

@@ -3,6 +3,7 @@
  * wrong and the mend. A configuration that is unsafe does not load; `advice.ts` holds what is legal but unwise.
  */
 import { readFile, stat } from 'node:fs/promises'
+import type { BrokerConfig } from './broker.ts'
 import type { ClusterConfig } from './cluster.ts'
 import { ConfigFaulty, faultsOf, unknownKey } from './faults.ts'
 import { parseYaml } from './parse-yaml.ts'
@@ -11,9 +12,10 @@ import { namedRoutes, type RouteConfig } from './route.ts'
 import { configSchema, type RawConfig } from './schema.ts'
 import { unsafe } from './unsafe.ts'
 
-export type Config = Readonly<Omit<RawConfig, 'providers' | 'clusters' | 'routes'>> & {
+export type Config = Readonly<Omit<RawConfig, 'providers' | 'clusters' | 'brokered' | 'routes'>> & {
   readonly providers: Readonly<Record<string, ProviderConfig>>
   readonly clusters: Readonly<Record<string, ClusterConfig>>
+  readonly brokered: Readonly<Record<string, BrokerConfig>>
   readonly routes: readonly RouteConfig[]
 }
 
@@ -68,7 +70,7 @@ function readForm(value: unknown) {
 
 /** Names of providers and clusters that zod leaves out of a record without a word. */
 function hiddenKeys(value: unknown) {
-  return ['providers', 'clusters'].flatMap((section) => {
+  return ['providers', 'clusters', 'brokered'].flatMap((section) => {
     const named = own(value, section)
     return typeof named === 'object' && named !== null && Object.hasOwn(named, '__proto__') ? [unknownKey([section, '__proto__'])] : []
   })
@@ -90,7 +92,14 @@ function complete(raw: RawConfig): Config {
     },
   ])
   const clusters = Object.entries(raw.clusters).map(([name, cluster]): [string, ClusterConfig] => [name, { ...cluster, name }])
-  return { ...raw, providers: Object.fromEntries(providers), clusters: Object.fromEntries(clusters), routes: namedRoutes(raw.routes) }
+  const brokered = Object.entries(raw.brokered).map(([name, broker]): [string, BrokerConfig] => [name, { ...broker, name }])
+  return {
+    ...raw,
+    providers: Object.fromEntries(providers),
+    clusters: Object.fromEntries(clusters),
+    brokered: Object.fromEntries(brokered),
+    routes: namedRoutes(raw.routes),
+  }
 }
 
 function deepFreeze<T>(value: T): T {

@@ -1,5 +1,6 @@
 /** The whole of `mandate.yaml`. Unknown keys are faults; every default stands here and nowhere else. */
 import { z } from 'zod'
+import { brokers } from './broker.ts'
 import { clusters } from './cluster.ts'
 import { providers } from './provider.ts'
 import { routes } from './route.ts'
@@ -59,6 +60,7 @@ export const configSchema = z.strictObject({
   store,
   providers: providers.describe('Who may vouch for callers'),
   clusters: clusters.default({}).describe('Kubernetes API servers under /clusters/{name}'),
+  brokered: brokers.default({}).describe('Operations that are checked as the user and then done as the service'),
   routes: routes.default([]).describe('HTTP services, each under a host and a path'),
   sessions: z
     .strictObject({ idle: duration.prefault('30m'), absolute: duration.prefault('8h') })

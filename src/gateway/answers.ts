@@ -91,8 +91,9 @@ function send(response: ServerResponse, status: number, type: string, policy: st
 }
 
 function problemOf(refusal: Refusal, requestId: string) {
-  const { code, status, title, detail, mend } = refusal
-  return { type: `urn:mandate:refusal:${code}`, title, status, code, ...(detail === undefined ? {} : { detail }), mend, requestId }
+  const { code, status, title, detail, mend, said, faults } = refusal
+  const more = { ...(detail === undefined ? {} : { detail }), ...(said ? { said } : {}), ...(faults === undefined ? {} : { faults }) }
+  return { type: `urn:mandate:refusal:${code}`, title, status, code, ...more, mend, requestId }
 }
 
 /** metav1.Status reasons by HTTP status; where Kubernetes has no word the reason is left to the code. */

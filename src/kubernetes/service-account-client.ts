@@ -112,7 +112,14 @@ class ServiceAccountClient {
   async #write({ action, asker }: Spent, question: Question): Promise<Readonly<Record<string, unknown>>> {
     const { verb, ...properties } = action
     const as = accountOf(this.#options.token)
-    await recorded(this.#options.audit, { event: 'escalated', asker, action: verb, resource: this.#options.resource, properties })
+    await recorded(this.#options.audit, {
+      event: 'escalated',
+      asker,
+      action: verb,
+      resource: this.#options.resource,
+      properties,
+      reviewed: action,
+    })
     return answeredToAccount(await ask(this.#server, as, question))
   }
 }
