@@ -58,6 +58,8 @@ const FACTS: Readonly<Record<Fact, string>> = {
   bytes: 'Bytes of the body passed on',
   milliseconds: 'Time since the grant',
   asker: '`bearer:` and the first 16 characters of the digest of the token a review was made with, or `user:` and the impersonated user',
+  reviewed:
+    'The action that the API server allowed the user: Kubernetes `verb`, `group`, `version`, `resource`, `subresource`, `namespace` and `name`',
   task: 'The name of the task in the table of own tasks',
 }
 
