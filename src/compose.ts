@@ -11,6 +11,7 @@ import { firstApplicable } from './authenticate/first-applicable.ts'
 import { createSessionAuthenticator } from './authenticate/session.ts'
 import { createRouteRules } from './authorize/route-rules.ts'
 import { type Clock, systemClock } from './clock.ts'
+import { composeBrokers } from './compose/brokers.ts'
 import { composeListeners, hostnamesOf } from './compose/listeners.ts'
 import { composeOwnWork } from './compose/own-work.ts'
 import { composeRouteHosts } from './compose/routes.ts'
@@ -18,6 +19,7 @@ import { composeAudit, composeState, type Surroundings } from './compose/state.t
 import { composeCluster } from './compose/targets.ts'
 import type { Config } from './config/config.ts'
 import { addressReader } from './gateway/address.ts'
+import { createOperations } from './gateway/brokered.ts'
 import { createCommandLine } from './gateway/command-line.ts'
 import { createCookies } from './gateway/cookies.ts'
 import { createGateway, presentedBy } from './gateway/gateway.ts'
@@ -126,12 +128,17 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
       composeCluster(cluster, config, { loginTokens, clock, log, metrics, lifecycle, stopping: stopping.signal }),
     ]),
   )
+  const accounts = await composeOwnWork(config, { audit, clock, log, metrics, lifecycle })
+  const brokers = composeBrokers(config, { clusters, audit, log, lifecycle, closed: accounts.closed })
   const cookies = createCookies(origin, config.sessions.absolute)
   const routeHosts = composeRouteHosts(config, { cookies, metrics, lifecycle, stopping: stopping.signal })
   const authorizer = createRouteRules(
     new Map([
       ...Object.values(config.clusters).map(({ name, allow }) => [`cluster/${name}`, allow] as const),
       ...config.routes.map(({ name, allow }) => [`route/${name}`, allow] as const),
+      ...Object.values(config.brokered).flatMap(({ name, cluster, allow = config.clusters[cluster]?.allow }) =>
+        allow === undefined ? [] : [[`brokered/${name}`, allow] as const],
+      ),
     ]),
   )
   const steps: Steps = { authenticator, authorizer, audit, clock, log, traced: config.tracing !== undefined }
@@ -143,6 +150,7 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
     cookies,
     clusters,
     routeHosts,
+    operations: createOperations(brokers),
     origin,
     signIn: createSignIn({
       origin,
@@ -173,7 +181,6 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
   readGauges(metrics, { revocations, providers, active: () => logins.active(), clock })
   await revocations.start()
   const listeners = await composeListeners(config, gateway, log, lifecycle)
-  composeOwnWork(config, { audit, clock, log, metrics, lifecycle })
   // After the listeners in this list, so before them when it stops: what goes on is ended, then waited for.
   lifecycle.onStop('streams', () => stopping.abort())
   return { ports: { ...listeners, operations: operations.port }, revocations, stop: () => lifecycle.stop() }

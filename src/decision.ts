@@ -29,7 +29,7 @@ export interface Action {
 }
 
 export interface Resource {
-  readonly type: 'cluster' | 'route'
+  readonly type: 'cluster' | 'route' | 'brokered'
   /** The configured name of the cluster or route. */
   readonly id: string
   /** Facts about the resource for audit records: Kubernetes group, resource, namespace, name. */

@@ -8,6 +8,7 @@ import type { AuditSink } from '../audit/audit-sink.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import { secretSource } from '../config/references.ts'
+import type { Refusal } from '../errors.ts'
 import { createApiServer } from '../kubernetes/api-server.ts'
 import { watchBrokerRights } from '../kubernetes/broker-rights.ts'
 import { OWN_TASKS } from '../kubernetes/own-tasks.ts'
@@ -24,8 +25,17 @@ export interface OwnWorkSurroundings {
   readonly lifecycle: Lifecycle
 }
 
+/** What is known of the accounts that brokers write with. */
+export interface Accounts {
+  /** Why a broker's account must not be used now; undefined when it may. */
+  closed(broker: string): Refusal | undefined
+}
+
 /** Watches, for each cluster that is impersonated to, what the account for it may do besides. */
-export function composeOwnWork({ clusters }: Config, { audit, clock, log, metrics, lifecycle }: OwnWorkSurroundings): void {
+export async function composeOwnWork(
+  { clusters }: Config,
+  { audit, clock, log, metrics, lifecycle }: OwnWorkSurroundings,
+): Promise<Accounts> {
   for (const { name, server, ca, as } of Object.values(clusters)) {
     if (as.kind !== 'impersonate') continue
     const trusted = ca === undefined ? undefined : secretSource(ca)
@@ -35,4 +45,5 @@ export function composeOwnWork({ clusters }: Config, { audit, clock, log, metric
     const watching = watchBrokerRights({ cluster: name, own, clock, log, metrics })
     lifecycle.onStop(`rights of the account at ${name}`, () => watching.stop())
   }
+  return { closed: () => undefined }
 }

@@ -65,6 +65,16 @@ export function answerJson(response: ServerResponse, status: number, value: unkn
   send(response, status, 'application/json', NO_CONTENT_POLICY, `${JSON.stringify(value)}\n`, requestId)
 }
 
+/** Sends JSON of our own, or nothing at all for `undefined`, and resolves with its length once it is out or its caller gone. */
+export async function answered(response: ServerResponse, status: number, value: unknown, requestId: string): Promise<number> {
+  const body = value === undefined ? '' : `${JSON.stringify(value)}\n`
+  const { promise, resolve } = Promise.withResolvers<void>()
+  response.once('close', resolve)
+  send(response, status, 'application/json', NO_CONTENT_POLICY, body, requestId)
+  await promise
+  return Buffer.byteLength(body)
+}
+
 /** Sends one of our pages. */
 export function answerPage(
   response: ServerResponse,

@@ -17,6 +17,7 @@ import type { Log } from '../log.ts'
 import { type Metrics, methodLabel, statusLabel } from '../metrics.ts'
 import { Secret } from '../secret.ts'
 import { answerRefusal, type Form } from './answers.ts'
+import { type BrokeredAttempt, brokeredAttempt, type OperationIndex } from './brokered.ts'
 import { type Cluster, type ClusterAttempt, clusterAttempt } from './clusters.ts'
 import type { CommandLineEndpoint } from './command-line.ts'
 import type { Cookies } from './cookies.ts'
@@ -40,6 +41,8 @@ export interface GatewayParts {
   readonly clusters: ReadonlyMap<string, Cluster>
   /** By host name. */
   readonly routeHosts: ReadonlyMap<string, RouteHost>
+  /** By host name. */
+  readonly operations: ReadonlyMap<string, OperationIndex>
   /** Origin of the sign-in host. */
   readonly origin: string
   readonly signIn: SignInEndpoints
@@ -86,6 +89,7 @@ function authorizationOf(head: RequestHead): Secret | undefined {
 
 export function createGateway(parts: GatewayParts): Gateway {
   const presentedOf = presentedBy(parts.cookies, parts.origin)
+  const signInHostname = new URL(parts.origin).hostname
 
   const enter = (request: IncomingMessage, response: ServerResponse, upgrade: Upgrade | undefined, requestId: string) => {
     const head = readHead(request.rawHeaders)
@@ -125,7 +129,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   /** The refusal with which it ended, or undefined when it was answered. */
-  const journey = async (prepared: ClusterAttempt | RouteAttempt): Promise<Refusal | undefined> => {
+  const journey = async (prepared: ClusterAttempt | RouteAttempt | BrokeredAttempt): Promise<Refusal | undefined> => {
     const { attempt, stream } = prepared
     const began = performance.now()
     const place = parts.inFlight.place(parts.steps.authorizer, stream)
@@ -147,6 +151,15 @@ export function createGateway(parts: GatewayParts): Gateway {
     if (refusal !== undefined) refuse(visit.response, visit.requestId, 'status', refusal)
   }
 
+  /** True when the request was for an operation. */
+  const toOperation = async (visit: Visit, hostname: string, presented: typeof presentedOf): Promise<boolean> => {
+    const found = parts.operations.get(hostname)?.find(visit)
+    if (found === undefined) return false
+    const refusal = await journey(brokeredAttempt(found, visit, presented, parts.bodyLimit))
+    if (refusal !== undefined) refuse(visit.response, visit.requestId, 'problem', refusal)
+    return true
+  }
+
   const toRoute = async (visit: Visit, host: RouteHost, route: Route, form: Form): Promise<void> => {
     const prepared = routeAttempt(host, route, visit, parts.bodyLimit)
     const refusal = await journey(prepared)
@@ -165,6 +178,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       if (second === 'session' && rest.length === 0) return parts.hostSignIn.session(visit, host)
       throw new Refusal('not_found')
     }
+    if (await toOperation(visit, host.hostname, host.presentedOf)) return
     const route = host.find(visit.target.segments)
     if (route === undefined) throw new Refusal('not_found')
     await toRoute(visit, host, route, form)
@@ -174,6 +188,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   const onSignInHost = async (visit: Visit, host: RouteHost | undefined, form: Form): Promise<void> => {
     const endpoint = endpointOf(visit)
     if (endpoint !== undefined) return endpoint(visit)
+    if (await toOperation(visit, signInHostname, presentedOf)) return
     const route = host?.find(visit.target.segments)
     if (host === undefined || route === undefined) throw new Refusal('not_found')
     await toRoute(visit, host, route, form)
