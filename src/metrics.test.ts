@@ -21,7 +21,19 @@ describe('label values are bounded', () => {
     assert.deepEqual([0, -1, 99, 600, 1_000_000, Number.NaN, Infinity].map(statusLabel), Array(7).fill('aborted'))
   })
   test('every label of the catalogue is a configured name or a word of a closed list', () => {
-    const allowed = new Set(['provider', 'issuer', 'route', 'source', 'reason', 'result', 'cached', 'method', 'status', 'cluster'])
+    const allowed = new Set([
+      'provider',
+      'issuer',
+      'route',
+      'source',
+      'reason',
+      'result',
+      'cached',
+      'method',
+      'status',
+      'cluster',
+      'broker',
+    ])
     for (const [name, { labels }] of Object.entries(METRICS)) for (const label of labels) assert.ok(allowed.has(label), `${name} ${label}`)
   })
   test('a label that is not in the catalogue is refused', () => {
@@ -89,6 +101,9 @@ describe('values', () => {
     metrics.set('mandate_issuer_keys_age_seconds', { issuer: 'corp' }, 12)
     metrics.clear('mandate_issuer_keys_age_seconds')
     assert.deepEqual(await samples(metrics, 'mandate_issuer_keys_age_seconds'), [])
+    for (const broker of ['runs', 'jobs']) metrics.set('mandate_orphans', { broker }, 3)
+    metrics.clear('mandate_orphans', { broker: 'runs' })
+    assert.deepEqual(await samples(metrics, 'mandate_orphans'), ['mandate_orphans{broker="jobs"} 3'])
   })
   test('of a gauge without labels are absent once cleared', async () => {
     const metrics = createMetrics()

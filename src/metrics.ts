@@ -67,6 +67,21 @@ export const METRICS = {
     help: 'How many of the rights looked for the account that impersonates has beyond impersonating, by cluster. As last seen, absent before.',
     labels: ['cluster'],
   },
+  mandate_orphans: {
+    type: 'gauge',
+    help: 'Objects that a broker wrote and whose owner is gone, as the last whole sweep left them. Only at the replica that sweeps.',
+    labels: ['broker'],
+  },
+  mandate_orphans_unknown: {
+    type: 'gauge',
+    help: 'Objects that a broker wrote and that the last whole sweep kept because nobody could tell about their owner.',
+    labels: ['broker'],
+  },
+  mandate_orphans_deleted_total: {
+    type: 'counter',
+    help: 'Objects that sweeps have deleted because their owner is gone.',
+    labels: ['broker'],
+  },
   mandate_store_up: { type: 'gauge', help: '1 while the revocation log of the shared store is read within its bound, else 0.', labels: [] },
   mandate_audit_up: { type: 'gauge', help: '1 while the audit log can be written, else 0.', labels: [] },
 } as const satisfies Record<string, Entry>
@@ -95,8 +110,8 @@ export interface Metrics {
   observe<N extends OfType<'histogram'>>(name: N, labels: Labels<N>, seconds: number): void
   /** Runs before each exposition, to read values that live elsewhere. */
   beforeScrape(read: () => Promise<void>): void
-  /** Removes a gauge's values: an unknown value is absent, never stale. */
-  clear(name: OfType<'gauge'>): void
+  /** Removes a gauge's values, or that of these labels alone: an unknown value is absent, never stale. */
+  clear<N extends OfType<'gauge'>>(name: N, labels?: Labels<N>): void
   /** The exposition in Prometheus text format. */
   expose(): Promise<{ contentType: string; body: string }>
 }
@@ -129,7 +144,7 @@ export function createMetrics(): Metrics {
     set: (name, labels, value) => gauges.get(name)?.set(labels, value),
     observe: (name, labels, seconds) => histograms.get(name)?.observe(labels, seconds),
     beforeScrape: (read) => void readers.push(read),
-    clear: (name) => forget(gauges.get(name)),
+    clear: (name, labels) => (labels === undefined ? forget(gauges.get(name)) : gauges.get(name)?.remove(labels)),
     async expose() {
       // One reader that fails must not hide what all the others tell.
       await Promise.allSettled(readers.map((read) => read()))

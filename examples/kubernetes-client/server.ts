@@ -4,6 +4,8 @@
  *
  *   GET  /namespaces/NAMESPACE/configmaps   lists, as the user
  *   POST /namespaces/NAMESPACE/configmaps   {"name", "data"}: reviewed as the user, created by the account
+ *   POST /namespaces/NAMESPACE/reports      {"name"}: whoever may create reports (a kind of this product) has the job
+ *                                           made that writes one, although nobody gave them jobs
  *
  * In a program of your own the import is from 'mandate/kubernetes'.
  */
@@ -40,11 +42,13 @@ export function createBackend(apiServer: ApiServer, account: ServiceAccountClien
 async function answer(request: IncomingMessage, apiServer: ApiServer, account: ServiceAccountClient): Promise<Answer> {
   // First of all: without the caller's token there is no client, and nothing else to go on with.
   const user = userClientFromAuthorization(apiServer, request.headers.authorization)
-  const namespace = /^\/namespaces\/([a-z0-9-]+)\/configmaps$/.exec(request.url ?? '')?.[1]
+  const [, namespace, what = ''] = /^\/namespaces\/([a-z0-9-]+)\/(configmaps|reports)$/.exec(request.url ?? '') ?? []
   if (namespace === undefined) return { status: 404, body: { reason: 'NotFound' } }
-  if (request.method === 'GET') return list(user, namespace)
-  if (request.method === 'POST') return create(user, account, namespace, await wantedIn(request))
-  return { status: 405, body: { reason: 'MethodNotAllowed' } }
+  if (request.method === 'GET' && what === 'configmaps') return list(user, namespace)
+  if (request.method !== 'POST') return { status: 405, body: { reason: 'MethodNotAllowed' } }
+  const { name, data } = Object((await wantedIn(request)) ?? {}) as { name?: unknown; data?: unknown }
+  if (typeof name !== 'string' || name === '') return { status: 400, body: { reason: 'BadRequest' } }
+  return what === 'reports' ? report(user, account, namespace, name) : create(user, account, namespace, name, data)
 }
 
 async function list(user: UserClient, namespace: string): Promise<Answer> {
@@ -54,13 +58,24 @@ async function list(user: UserClient, namespace: string): Promise<Answer> {
   return { status: 200, body: { names } }
 }
 
-async function create(user: UserClient, account: ServiceAccountClient, namespace: string, wanted: unknown): Promise<Answer> {
-  const { name, data } = Object(wanted ?? {}) as { name?: unknown; data?: unknown }
-  if (typeof name !== 'string' || name === '') return { status: 400, body: { reason: 'BadRequest' } }
+async function create(user: UserClient, account: ServiceAccountClient, namespace: string, name: string, data: unknown): Promise<Answer> {
   const review = await user.review({ verb: 'create', group: '', version: 'v1', resource: 'configmaps', namespace, name })
-  if (!review.allowed) return { status: 403, body: { reason: 'Forbidden' } }
+  if (!review.allowed) return { status: 403, body: { reason: 'Forbidden', said: review.reason } }
   const made = await account.create(review.proof, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data })
   return { status: 201, body: { name: made.metadata.name } }
+}
+
+/** A review of one thing stands for the write of another: the pair is in ON_REVIEW_OF, and both are in one namespace. */
+async function report(user: UserClient, account: ServiceAccountClient, namespace: string, name: string): Promise<Answer> {
+  const wanted = { verb: 'create', group: 'example.com', version: 'v1', resource: 'reports', namespace, name }
+  const write = { verb: 'create', group: 'batch', version: 'v1', resource: 'jobs', namespace, name }
+  const review = await user.review(wanted, { write })
+  if (!review.allowed) return { status: 403, body: { reason: 'Forbidden', said: review.reason } }
+  // All of it is of this program: what the user sent is its name.
+  const container = { name: 'report', image: 'registry.example/report:1.0', args: ['--name', name] }
+  const template = { spec: { restartPolicy: 'Never', automountServiceAccountToken: false, containers: [container] } }
+  await account.create(review.proof, { apiVersion: 'batch/v1', kind: 'Job', metadata: { name }, spec: { template } })
+  return { status: 201, body: { name } }
 }
 
 /** The JSON in a request, or undefined for what is too much or none. */
@@ -77,13 +92,16 @@ async function wantedIn(request: IncomingMessage): Promise<unknown> {
 
 /** Every refusal has its status; whatever else is thrown is a fault of this program and says nothing. */
 function refusal(error: unknown): Answer {
-  if (error instanceof Refusal) return { status: error.status, body: { reason: error.code, mend: error.mend } }
+  if (error instanceof Refusal) return { status: error.status, body: { reason: error.code, mend: error.mend, said: error.said } }
   if (error instanceof ApiStatus) return { status: error.status, body: { reason: error.reason } }
   return { status: 500, body: { reason: 'fault' } }
 }
 
 /** What the account writes for users: this, and nothing else that it has rights to. */
-export const MAY_WRITE = ['configmaps']
+export const MAY_WRITE = ['configmaps', 'jobs.batch']
+
+/** Whoever may do the first has the second done. */
+export const ON_REVIEW_OF = [{ reviewed: 'create reports.example.com', write: 'create jobs.batch' }]
 
 if (import.meta.main) {
   const folder = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -94,6 +112,8 @@ if (import.meta.main) {
   const account = serviceAccountClient(apiServer, {
     resource: 'cluster/here',
     mayWrite: MAY_WRITE,
+    onReviewOf: ON_REVIEW_OF,
+    fieldManager: 'reports',
     // Read at each use: the platform rotates it.
     token: { read: () => new Secret(readFileSync(process.env['TOKEN_FILE'] ?? `${folder}/token`, 'utf8').trim()) },
     // No record, no write: it must resolve only once the record is safe.

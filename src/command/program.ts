@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { Command, Option } from 'commander'
 import type { KubeconfigOptions } from './kubeconfig.ts'
 import type { LoginOptions } from './login.ts'
+import type { RbacOptions } from './rbac.ts'
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
 
@@ -35,6 +36,22 @@ program
   .addOption(config())
   .addOption(output())
   .action(async (options: { config: string; output: 'text' | 'json' }) => (await import('./check.ts')).check(options))
+
+program
+  .command('rbac')
+  .description("the roles that a broker's service account needs for its declared operations")
+  .addOption(config())
+  .option('--broker <name>', 'the broker; needed when the configuration has several')
+  .requiredOption('--service-account <namespace/name>', 'the service account that is bound to them')
+  .addOption(new Option('-o, --output <form>', 'how to print').choices(['yaml', 'json']).default('yaml'))
+  .addHelpText(
+    'after',
+    `
+It asks no cluster: what it prints follows from the configuration alone. Look at it, then apply it.
+
+  mandate rbac --service-account mandate/sessions | kubectl apply -f -`,
+  )
+  .action(async (options: RbacOptions) => (await import('./rbac.ts')).rbac(options))
 
 program
   .command('revoke')

@@ -1,4 +1,5 @@
 /** What is legal but unwise: `mandate check` prints it, and the gateway logs it at start. */
+import { brokerAdvice } from './broker-advice.ts'
 import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
 import { sharedAudiences } from './forwarded-tokens.ts'
@@ -78,7 +79,7 @@ export function advice(config: Config): Fault[] {
     if (provider.issuer.startsWith('http:'))
       found.push({ path: `${at}.issuer`, problem: 'is plain http on loopback', mend: 'use https outside of trials' })
   }
-  return [...found, ...sharedAudiences(config), ...routeAdvice(config), ...longLives(config)]
+  return [...found, ...sharedAudiences(config), ...routeAdvice(config), ...brokerAdvice(config), ...longLives(config)]
 }
 
 const HOUR = 3_600_000

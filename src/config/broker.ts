@@ -188,3 +188,8 @@ export type WriteConfig = z.output<typeof write>
 export type ReviewConfig = z.output<typeof review>
 export type KindConfig = z.output<typeof kind>
 export type Computed = z.output<typeof computed>
+
+/** The Lease by which one replica alone sweeps for a broker. */
+export function leaseOf({ name, cleanup }: Pick<BrokerConfig, 'name' | 'cleanup'>): { namespace: string; name: string } | undefined {
+  return cleanup && { namespace: cleanup.lease.namespace, name: cleanup.lease.name ?? `mandate-${name}` }
+}

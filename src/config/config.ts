@@ -5,7 +5,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import type { BrokerConfig } from './broker.ts'
 import type { ClusterConfig } from './cluster.ts'
-import { ConfigFaulty, faultsOf, unknownKey } from './faults.ts'
+import { ConfigFaulty, type Fault, faultsOf, unknownKey } from './faults.ts'
 import { parseYaml } from './parse-yaml.ts'
 import type { ProviderConfig } from './provider.ts'
 import { namedRoutes, type RouteConfig } from './route.ts'
@@ -49,7 +49,10 @@ export function parseConfig(source: string): Config {
 export function checkConfig(value: unknown): Config {
   const parsed = readForm(value)
   const hidden = hiddenKeys(value)
-  if (!parsed.success) throw new ConfigFaulty([...faultsOf(parsed.error.issues, value), ...hidden])
+  if (!parsed.success) {
+    const faults = faultsOf(parsed.error.issues, value)
+    throw new ConfigFaulty([...faults, ...hidden.filter(({ path }) => !faults.some((fault) => fault.path === path))])
+  }
   if (hidden.length > 0) throw new ConfigFaulty(hidden)
   const config = complete(parsed.data)
   const faults = unsafe(config)
@@ -68,12 +71,22 @@ function readForm(value: unknown) {
   }
 }
 
-/** Names of providers and clusters that zod leaves out of a record without a word. */
-function hiddenKeys(value: unknown) {
-  return ['providers', 'clusters', 'brokered'].flatMap((section) => {
-    const named = own(value, section)
-    return typeof named === 'object' && named !== null && Object.hasOwn(named, '__proto__') ? [unknownKey([section, '__proto__'])] : []
-  })
+/** Names of providers and clusters, and keys of what is brokered, that zod leaves out of a record without a word. */
+function hiddenKeys(value: unknown): Fault[] {
+  const named = ['providers', 'clusters'].filter((section) => hides(own(value, section)))
+  return [...named.map((section) => unknownKey([section, '__proto__'])), ...hiddenBelow(own(value, 'brokered'), ['brokered'], new Set())]
+}
+
+function hides(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__')
+}
+
+/** Schemas and templates are groups of any keys, as deep as one likes. */
+function hiddenBelow(value: unknown, path: readonly string[], seen: Set<unknown>): Fault[] {
+  if (typeof value !== 'object' || value === null || seen.has(value)) return []
+  seen.add(value)
+  const inner = Object.keys(value).flatMap((key) => (key === '__proto__' ? [] : hiddenBelow(own(value, key), [...path, key], seen)))
+  return hides(value) ? [unknownKey([...path, '__proto__']), ...inner] : inner
 }
 
 function own(value: unknown, key: string): unknown {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { broker, operation } from './broker.fake.ts'
 import { configOf, type Draft, draft, faultsAfter, faultsFrom } from './config.fake.ts'
 import { checkConfig, parseConfig } from './config.ts'
 
@@ -172,6 +173,21 @@ describe('refuses keys', () => {
       assert.equal(Reflect.get({}, 'polluted'), undefined)
     })
   }
+
+  test('__proto__ anywhere in what is brokered', () => {
+    const made = JSON.parse(JSON.stringify(draft(broker({ operations: [operation({ body: { properties: {} }, given: {} })] }))))
+    const { app } = made.brokered
+    const [{ match, body, given, writes }] = app.operations
+    const places = [made.brokered, app, app.kinds, match, body.properties, given, writes[0].object]
+    for (const place of places) Object.defineProperty(place, '__proto__', { value: {}, enumerable: true })
+    const step = 'app.operations.0'
+    assert.deepEqual(
+      faultsFrom(() => parseConfig(JSON.stringify(made))).toSorted(),
+      ['', 'app.', 'app.kinds.', `${step}.body.properties.`, `${step}.given.`, `${step}.match.`, `${step}.writes.0.object.`]
+        .map((where) => `brokered.${where}__proto__ | ${UNKNOWN}`)
+        .toSorted(),
+    )
+  })
 
   test('constructor and prototype, where no names stand', () => {
     for (const key of ['constructor', 'prototype', 'toString', 'hasOwnProperty'])

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { broker, creates, mints, operated, writing } from './broker.fake.ts'
 import { type Draft, draft, faultsAfter, goodDraft } from './config.fake.ts'
 import { accepts, isSchema, type Schema } from './json-schema.fake.ts'
 import { jsonSchema } from './json-schema.ts'
@@ -40,6 +41,13 @@ describe('the JSON Schema and the loader both refuse', () => {
     'a cluster with a bad name': (d) => (d.clusters = { A_b: d.clusters['prod'] ?? {} }),
     'a cluster without allow': (d) => Reflect.deleteProperty(d.clusters['prod'] ?? {}, 'allow'),
     'a list that is text': corp({ scopes: 'openid' }),
+    'a step of no kind that there is': operated({ writes: [creates({ do: 'replace' })] }),
+    'a step with keys of another': operated({ writes: [creates({ patch: {} })] }),
+    'an expression that is no text': operated({ writes: [creates({ name: { cel: 1 } })] }),
+    'an expression that is too long': operated({ writes: [creates({ name: { cel: ' '.repeat(10_001) } })] }),
+    'an operation under a pattern': operated({ match: { method: 'POST', path: '/x/**' } }),
+    'a token of too many audiences': writing([mints({ audiences: Array.from({ length: 17 }, String) })]),
+    'an entry that the deny-list does not have': broker({ deniedOpen: ['pods'] }),
     'nothing where a group is': (d) => Object.assign(d, { listen: null }),
   }
   for (const [what, change] of Object.entries(bad)) {
@@ -80,6 +88,12 @@ describe('the JSON Schema and the loader both take', () => {
       kubernetes: { prefix: 'corp:', user: 'email' },
       refreshTokens: { grace: '60s' },
     }),
+    'what is brokered': writing(
+      [creates({ as: 'made', object: { spec: [{ a: null, b: 1.5 }, { cel: 'body' }] } }), mints({ namespace: 'one' })],
+      {
+        cleanup: { mode: 'delete', every: '1m', lease: { namespace: 'mandate' } },
+      },
+    ),
     'the rest': (d) =>
       Object.assign(d, {
         sessions: { idle: '5m' },

@@ -10,7 +10,17 @@ import { isLoopbackHost } from './loopback.ts'
 import type { RouteConfig } from './route.ts'
 
 /** First segments that are Mandate's own on the sign-in host. */
-const RESERVED = new Set(['', '**', 'login', 'logout', 'callback', 'whoami', 'clusters', '.mandate', 'back-channel-logout'])
+export const RESERVED: ReadonlySet<string> = new Set([
+  '',
+  '**',
+  'login',
+  'logout',
+  'callback',
+  'whoami',
+  'clusters',
+  '.mandate',
+  'back-channel-logout',
+])
 
 type Parts = Pick<Config, 'routes' | 'publicUrl' | 'listen' | 'providers'>
 

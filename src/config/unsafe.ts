@@ -1,4 +1,5 @@
 /** What parses but must not start: rules over several keys. Each yields a fault with its mend. */
+import { brokerFaults } from './broker-faults.ts'
 import { commandLineFaults } from './command-line-faults.ts'
 import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
@@ -16,6 +17,7 @@ export function unsafe(config: Config): Fault[] {
     ...clusterRights(config),
     ...forwardingFaults(config),
     ...routeFaults(config),
+    ...brokerFaults(config),
     ...lifetimes(config),
     ...keyRing(config),
   ]

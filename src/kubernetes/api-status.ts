@@ -3,7 +3,8 @@
  *
  * Security: a 401 or 403 to a user stays a 401 or 403 of that user, whatever else could be asked with. The same
  * statuses to the service account are the operator's trouble (`account_refused`, 502): shown to the user as their own
- * they would send somebody who is signed in to sign in again.
+ * they would send somebody who is signed in to sign in again. Why a user may not is told to that user, in the API server's
+ * own sentence; it is no part of the message, which goes to logs.
  */
 import { Refusal } from '../errors.ts'
 import type { Answer } from './transport.ts'
@@ -29,8 +30,18 @@ export class ApiStatus extends Error {
 /** The body of an answer that succeeded; otherwise throws what it means to the user who asked. */
 export function answeredToUser(answer: Answer): Readonly<Record<string, unknown>> {
   if (answer.status === 401) throw new Refusal('credential_refused')
-  if (answer.status === 403) throw new Refusal('not_permitted')
+  if (answer.status === 403) {
+    const said = sentenceIn(answer.body['message'])
+    throw new Refusal('not_permitted', said === '' ? {} : { said })
+  }
   return answered(answer)
+}
+
+/** What an API server says, for whoever asked alone: one line of at most 500 characters, or ''. It may quote what they sent. */
+export function sentenceIn(said: unknown): string {
+  if (typeof said !== 'string') return ''
+  // Control characters, and those that turn the direction of what follows.
+  return said.slice(0, 500).replaceAll(/\p{C}/gu, ' ').trim()
 }
 
 /** The body of an answer that succeeded; otherwise throws what it means to the service account. */

@@ -110,6 +110,29 @@ describe('a user client', () => {
     }
   })
 
+  test('refused by the API server is told why in its own sentence, on one line and for themselves alone', async (t) => {
+    const message = `pods is forbidden: User "x" cannot list\r\n\u202eFATAL ${'y'.repeat(600)}`
+    for (const [body, said] of [
+      [{ kind: 'Status', message }, /^pods is forbidden: User "x" cannot list {3}FATAL y+$/],
+      [{ kind: 'Status', message: 7 }, /^undefined$/],
+      [{}, /^undefined$/],
+    ] as const) {
+      const { user } = await setUp(t, () => ({ status: 403, body }))
+      for (const ask of [() => user.get({ ...MAPS, name: 'a' }), () => user.review(CREATE)]) {
+        await assert.rejects(ask, (error) => {
+          assert.ok(refuses('not_permitted')(error) && error instanceof Refusal)
+          assert.match(String(error.said), said)
+          assert.ok(String(error.said).length <= 500)
+          return !error.message.includes('forbidden')
+        })
+      }
+    }
+    const { user } = await setUp(t, () => reviewed({ allowed: false, reason: `no\n${'y'.repeat(600)}` }))
+    const review = await user.review(CREATE)
+    assert.ok(!review.allowed)
+    assert.match(review.reason, /^no y{497}$/)
+  })
+
   test('refuses names that are another path, before anything is sent', async (t) => {
     const { user, asked } = await setUp(t)
     for (const name of [
@@ -355,7 +378,7 @@ describe('the service account', () => {
       asked.map(({ method, path, authorization }) => [method, path, authorization]),
       [
         ['POST', REVIEWS, `Bearer ${USER}`],
-        ['POST', MAPS_PATH, `Bearer ${ACCOUNT}`],
+        ['POST', `${MAPS_PATH}?fieldManager=mandate`, `Bearer ${ACCOUNT}`],
       ],
     )
   })

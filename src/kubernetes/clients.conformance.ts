@@ -45,13 +45,11 @@ async function deploymentOf(api: Api, namespace: string): Promise<string> {
 }
 
 export interface Extent {
-  /** Whether the server issues tokens of service accounts. */
-  readonly issuesTokens: boolean
   /** Whether the server has admission policies, and holds who binds one to their own right to read its parameters. */
   readonly holdsAuthors: boolean
 }
 
-export function clientsConformance(name: string, start: () => Promise<ConformanceTarget>, { issuesTokens, holdsAuthors }: Extent): void {
+export function clientsConformance(name: string, start: () => Promise<ConformanceTarget>, { holdsAuthors }: Extent): void {
   describe(name, { concurrency: 2 }, () => {
     let api: Api
     let server: ApiServer
@@ -204,7 +202,8 @@ export function clientsConformance(name: string, start: () => Promise<Conformanc
         const applied = await alice.apply(named, { ...configMap(mapName), data: { m: 'y' } }, 'test')
         assert.equal((applied['data'] as JsonObject)['m'], 'y')
         assert.deepEqual((await alice.update(named, { ...applied, data: {} }))['data'], undefined)
-        await alice.delete(named)
+        await assert.rejects(() => alice.delete(named, { uid: '5d0c9a2e-0000-4000-8000-000000000000' }), status(409))
+        await alice.delete(named, made.metadata.uid === undefined ? {} : { uid: made.metadata.uid })
         await assert.rejects(() => bob.get(named), status(404))
       })
 
@@ -395,14 +394,54 @@ export function clientsConformance(name: string, start: () => Promise<Conformanc
         const asker = `bearer:${new Secret(aliceToken).digest().slice(0, 16)}`
         assert.deepEqual(
           records,
-          ['create', 'update', 'patch', 'delete'].map((verb) => ({
-            event: 'escalated',
-            asker,
-            action: verb,
-            resource: 'cluster/test',
-            properties: { group: '', version: 'v1', resource: 'configmaps', subresource: '', namespace, name: mapName },
-          })),
+          ['create', 'update', 'patch', 'delete'].map((verb) => {
+            const properties = { group: '', version: 'v1', resource: 'configmaps', subresource: '', namespace, name: mapName }
+            return { event: 'escalated', asker, action: verb, resource: 'cluster/test', properties, reviewed: { verb, ...properties } }
+          }),
         )
+      })
+
+      test('applies for who may patch and create, once and not over the fields of another', async () => {
+        const mapName = api.name('applied')
+        const applied = (k: string) => ({ ...configMap(mapName), data: { k } })
+        const both = async () => [await proofOf(alice, action('patch', mapName)), await proofOf(alice, action('create', mapName))] as const
+        const [patching, creating] = await both()
+        const made = await account.apply(patching, creating, applied('1'))
+        await assert.rejects(() => account.apply(patching, creating, applied('2')), refusal('proof_refused'))
+        const [owner] = made.metadata['managedFields'] as JsonObject[]
+        assert.deepEqual([owner?.['manager'], owner?.['operation']], ['mandate', 'Apply'])
+        assert.deepEqual((await account.apply(...(await both()), applied('2')))['data'], { k: '2' })
+        const other = serviceAccountClient(server, { ...accountOptions, fieldManager: 'another' })
+        await assert.rejects(async () => other.apply(...(await both()), applied('3')), status(409))
+        assert.deepEqual((await alice.get({ ...maps(), name: mapName }))['data'], { k: '2' })
+        const { metadata } = await other.patch(await proofOf(alice, action('patch', mapName)), { data: { l: 'x' } })
+        assert.ok((metadata['managedFields'] as JsonObject[]).some((entry) => entry['manager'] === 'another'))
+        assert.ok(!(await bob.review(action('patch', mapName))).allowed)
+      })
+
+      test('refuses a write on the review of another action, unless the client declares the pair', async () => {
+        const jobName = api.name('session')
+        const reviewed = action('create', jobName)
+        const write = { verb: 'create', group: 'batch', version: 'v1', resource: 'jobs', namespace, name: jobName }
+        const template = { spec: { restartPolicy: 'Never', containers: [{ name: 'main', image: 'example' }] } }
+        const job = { apiVersion: 'batch/v1', kind: 'Job', metadata: { name: jobName }, spec: { template } }
+        const onReviewOf = [{ reviewed: 'create configmaps', write: 'create jobs.batch' }]
+        const paired = serviceAccountClient(server, { ...accountOptions, onReviewOf })
+        const standingFor = async () => {
+          const review = await alice.review(reviewed, { write })
+          assert.ok(review.allowed)
+          return review.proof
+        }
+        await assert.rejects(() => alice.review(action('create', 'x', { namespace: elsewhere }), { write }), refusal('proof_refused'))
+        assert.equal((await bob.review(reviewed, { write })).allowed, false)
+        await assert.rejects(async () => account.create(await standingFor(), job), refusal('proof_refused'))
+        const plain = await proofOf(alice, reviewed)
+        await assert.rejects(() => paired.create(plain, job), refusal('proof_refused'))
+        assert.equal((await api.get(`/apis/batch/v1/namespaces/${namespace}/jobs/${jobName}`)).status, 404)
+        assert.equal((await paired.create(await standingFor(), job)).metadata.name, jobName)
+        const record = audit.recorded.find((event) => event.event === 'escalated' && event.properties['name'] === jobName)
+        assert.ok(record?.event === 'escalated')
+        assert.deepEqual([record.properties['resource'], record.reviewed['resource']], ['jobs', 'configmaps'])
       })
 
       test('writes a status for who may write that status, and not the object beside it', async () => {
@@ -448,20 +487,18 @@ export function clientsConformance(name: string, start: () => Promise<Conformanc
         assert.match(String(made.metadata.name), /^made-./)
       })
 
-      if (issuesTokens) {
-        test('issues a token of a service account, for the one that was reviewed', async () => {
-          const [mine, other] = [api.name('runner'), api.name('runner')]
-          for (const runner of [mine, other]) {
-            await api.post(`/api/v1/namespaces/${namespace}/serviceaccounts`, { metadata: { name: runner } })
-          }
-          const wanted = action('create', mine, { resource: 'serviceaccounts', subresource: 'token' })
-          assert.equal((await bob.review(wanted)).allowed, false)
-          const { status: issued } = await account.createToken(await proofOf(alice, wanted), [api.target.url], 600)
-          const [, claims = ''] = String((issued as JsonObject)['token']).split('.')
-          const { sub, aud } = JSON.parse(Buffer.from(claims, 'base64url').toString('utf8')) as JsonObject
-          assert.deepEqual([sub, aud], [`system:serviceaccount:${namespace}:${mine}`, [api.target.url]])
-        })
-      }
+      test('issues a token of a service account, for the one that was reviewed', async () => {
+        const [mine, other] = [api.name('runner'), api.name('runner')]
+        for (const runner of [mine, other]) {
+          await api.post(`/api/v1/namespaces/${namespace}/serviceaccounts`, { metadata: { name: runner } })
+        }
+        const wanted = action('create', mine, { resource: 'serviceaccounts', subresource: 'token' })
+        assert.equal((await bob.review(wanted)).allowed, false)
+        const { status: issued } = await account.createToken(await proofOf(alice, wanted), [api.target.url], 600)
+        const [, claims = ''] = String((issued as JsonObject)['token']).split('.')
+        const { sub, aud } = JSON.parse(Buffer.from(claims, 'base64url').toString('utf8')) as JsonObject
+        assert.deepEqual([sub, aud], [`system:serviceaccount:${namespace}:${mine}`, [api.target.url]])
+      })
 
       if (holdsAuthors) {
         test('refuses a policy that would read a secret to the user: the API server holds the user back, and not the account', async () => {

@@ -18,5 +18,5 @@ clientsConformance(
       close: () => server.close(),
     }
   },
-  { issuesTokens: false, holdsAuthors: false },
+  { holdsAuthors: false },
 )

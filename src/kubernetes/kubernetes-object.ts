@@ -30,6 +30,19 @@ export function patchOf(patch: Patch): { readonly json: string; readonly said: u
   return { json, said, contentType: Array.isArray(said) ? 'application/json-patch+json' : 'application/merge-patch+json' }
 }
 
+/** What a deletion is bound to, and what becomes of what the object owns. */
+export interface DeleteOptions {
+  readonly uid?: string
+  /** Default `Background`: it goes after its owner. Left to the API server, a Job's pods would stay. */
+  readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan'
+}
+
+/** The body of a deletion. */
+export function deleteOptionsOf({ uid, propagationPolicy = 'Background' }: DeleteOptions): string {
+  const preconditions = uid === undefined ? {} : { preconditions: { uid } }
+  return jsonOf({ apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy, ...preconditions }).json
+}
+
 /** One page of a list. */
 export interface Page {
   readonly items: readonly KubernetesObject[]

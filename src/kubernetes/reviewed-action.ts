@@ -1,15 +1,19 @@
 /**
  * The proof that a user may do one thing: a SelfSubjectAccessReview, made as that user, that said "allowed".
  *
- * Security: this file makes proofs and is the only one that can. A proof is good for one write of exactly the reviewed
- * action, at the API server that was asked, for ten seconds and not beyond the user's credential. It is used up before
- * the write is sent, whatever becomes of it. What is reviewed is the request as the API server itself would read it:
- * a create has no name there, so a right that is bound to a name by `resourceNames` allows no create here either.
- * Whoever cannot be asked has allowed nothing: that is `review_unavailable` (503).
+ * Security: this file makes proofs and is the only one that can. A proof is good for one write of exactly one action, at
+ * the API server that was asked, for ten seconds and not beyond the user's credential. It is used up before the write is
+ * sent, whatever becomes of it. What is reviewed is the request as the API server itself would read it: a create has no
+ * name there, so a right that is bound to a name by `resourceNames` allows no create here either. Whoever cannot be asked
+ * has allowed nothing: that is `review_unavailable` (503).
+ *
+ * The action is the reviewed one, or another that the reviewed one stands for (`write`). Then the proof names both, and
+ * whoever takes it decides whether the one may stand for the other (review-pairs.ts). Both lie in one namespace, as the
+ * API server reads them: a right in one namespace never becomes a write in another, or in the whole cluster.
  */
 import { Refusal } from '../errors.ts'
 import { type ApiServer, ask, monotonic, now } from './api-server.ts'
-import { answeredToUser } from './api-status.ts'
+import { answeredToUser, sentenceIn } from './api-status.ts'
 import { jsonOf } from './kubernetes-object.ts'
 import { parseRequestInfo } from './request-info.ts'
 import { collectionPath, namedPath } from './resource-path.ts'
@@ -30,6 +34,11 @@ export interface Action {
   readonly name?: string
 }
 
+export interface ReviewOptions {
+  /** What the proof is for, when the reviewed action only stands for it; default: the reviewed action itself. */
+  readonly write?: Action
+}
+
 export type Review =
   | { readonly allowed: true; readonly proof: ReviewedAction }
   /** `reason` is the API server's own sentence and may be empty. */
@@ -37,7 +46,10 @@ export type Review =
 
 /** What a proof stood for, once it is used up. */
 export interface Spent {
+  /** The write that it was for. */
   readonly action: Required<Action>
+  /** What the API server was asked about: the same, or what stands for it. */
+  readonly reviewed: Required<Action>
   /** Names the credential the review was made with, for the audit log. */
   readonly asker: string
 }
@@ -56,13 +68,17 @@ let use: (proof: unknown) => Issued
 
 /** Told apart by its private field: nothing that looks alike is one, and only this file has the key to make one. */
 class ReviewedAction {
+  /** The write that this is good for. */
   readonly action: Required<Action>
+  /** What the API server was asked about. */
+  readonly reviewed: Required<Action>
   readonly #issued: Issued
   #used = false
 
   constructor(key: typeof ISSUE, issued: Issued) {
     if (key !== ISSUE) throw new TypeError('a proof comes from a review')
     this.action = issued.action
+    this.reviewed = issued.reviewed
     this.#issued = issued
     Object.freeze(this)
   }
@@ -85,35 +101,45 @@ export type { ReviewedAction }
  * that does not hold here and now.
  */
 export function spend(proof: unknown, server: ApiServer, verb: string): Spent {
-  const { action, asker, until, credentialUntil, server: asked } = use(proof)
+  const { action, reviewed, asker, until, credentialUntil, server: asked } = use(proof)
   if (asked !== server) throw refused('another API server was asked')
   // Asked this way round, a time that is none holds for nothing.
   if (!(monotonic(server) <= until)) throw refused('it is too old')
   if (!(now(server) < credentialUntil)) throw refused('the credential it was made with has ended')
   if (action.verb !== verb) throw refused(`it is not for the verb ${verb}`)
-  return { action, asker }
+  return { action, reviewed, asker }
 }
 
-/** Asks as the user. Throws a Refusal: 401 or 403 when the user is not taken, `review_unavailable` when nobody can tell. */
-export async function review(server: ApiServer, as: Asker, wanted: Action): Promise<Review> {
-  const { verb, group, version, resource, subresource = '', namespace = '', name = '' } = wanted
-  const action = Object.freeze({ verb, group, version, resource, subresource, namespace, name })
-  // What only looks like text could read differently at the next look.
-  if (!Object.values(action).every((part) => typeof part === 'string')) {
-    throw new Refusal('path_ambiguous', { detail: 'a part of the action is not text' })
-  }
-  const resourceAttributes = attributesOf(action)
+/**
+ * Asks as the user. Throws a Refusal: 401 or 403 when the user is not taken, `review_unavailable` when nobody can tell,
+ * `proof_refused` for a write in another namespace than what is reviewed.
+ */
+export async function review(server: ApiServer, as: Asker, wanted: Action, { write }: ReviewOptions = {}): Promise<Review> {
+  const reviewed = fixed(wanted)
+  const action = write === undefined ? reviewed : fixed(write)
+  const resourceAttributes = attributesOf(reviewed)
+  if (attributesOf(action).namespace !== resourceAttributes.namespace) throw refused('it was reviewed in another namespace')
   // From before the question: the answer may be older than its arrival.
   const until = monotonic(server) + PROOF_LIVES_MS
   const status = await statusOf(server, as, { kind: 'SelfSubjectAccessReview', spec: { resourceAttributes } })
   const { allowed, denied, reason, evaluationError } = status
   if (allowed === true && denied !== true) {
-    const issued = { action, asker: askerOf(as), server, until, credentialUntil: as.expiresAt }
+    const issued = { action, reviewed, asker: askerOf(as), server, until, credentialUntil: as.expiresAt }
     return { allowed: true, proof: new ReviewedAction(ISSUE, issued) }
   }
   if (typeof allowed !== 'boolean' || (typeof evaluationError === 'string' && evaluationError !== ''))
     throw new Refusal('review_unavailable')
-  return { allowed: false, reason: typeof reason === 'string' ? reason.slice(0, 500) : '' }
+  return { allowed: false, reason: sentenceIn(reason) }
+}
+
+/** The action as it is now, whatever becomes of the object that named it. */
+function fixed({ verb, group, version, resource, subresource = '', namespace = '', name = '' }: Action): Required<Action> {
+  const action = Object.freeze({ verb, group, version, resource, subresource, namespace, name })
+  // What only looks like text could read differently at the next look.
+  if (!Object.values(action).every((part) => typeof part === 'string')) {
+    throw new Refusal('path_ambiguous', { detail: 'a part of the action is not text' })
+  }
+  return action
 }
 
 async function statusOf(server: ApiServer, as: Asker, { kind, spec }: { kind: string; spec: object }): Promise<Record<string, unknown>> {

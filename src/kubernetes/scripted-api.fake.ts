@@ -23,7 +23,7 @@ export interface ScriptedApi {
   readonly server: ApiServer
   readonly origin: string
   readonly asked: Asked[]
-  /** The requests for one path. */
+  /** The requests for one path, whatever their query. */
   at(path: string): readonly Asked[]
   close(): Promise<void>
 }
@@ -59,7 +59,7 @@ export async function startScriptedApi(answering: Answering, options: Partial<Ap
     server,
     origin,
     asked,
-    at: (path) => asked.filter((one) => one.path === path),
+    at: (path) => asked.filter((one) => one.path.split('?')[0] === path),
     close: async () => {
       await server.close()
       listening.closeAllConnections()

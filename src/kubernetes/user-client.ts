@@ -10,9 +10,20 @@ import { Refusal } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import { type ApiServer, ask, now, stream } from './api-server.ts'
 import { answeredToUser } from './api-status.ts'
-import { isRecord, jsonOf, type KubernetesObject, objectIn, type Page, type Patch, pageIn, patchOf } from './kubernetes-object.ts'
+import {
+  type DeleteOptions,
+  deleteOptionsOf,
+  isRecord,
+  jsonOf,
+  type KubernetesObject,
+  objectIn,
+  type Page,
+  type Patch,
+  pageIn,
+  patchOf,
+} from './kubernetes-object.ts'
 import { type Collection, collectionPath, type Named, namedPath, withQuery } from './resource-path.ts'
-import { type Action, type Review, review } from './reviewed-action.ts'
+import { type Action, type Review, type ReviewOptions, review } from './reviewed-action.ts'
 import type { Answer, Asker, Question } from './transport.ts'
 import { eventsIn, type WatchEvent } from './watch-events.ts'
 
@@ -126,16 +137,19 @@ class UserClient {
     return objectIn(await this.#ask({ method: 'PATCH', path, json: jsonOf(object).json, contentType: 'application/apply-patch+yaml' }))
   }
 
-  async delete(named: Named): Promise<void> {
-    await this.#ask({ method: 'DELETE', path: namedPath(named) })
+  /** With a `uid` only that very object is deleted, not one that took its name: an ApiStatus (409) otherwise. */
+  async delete(named: Named, options: DeleteOptions = {}): Promise<void> {
+    await this.#ask({ method: 'DELETE', path: namedPath(named), json: deleteOptionsOf(options) })
   }
 
   /**
-   * Whether the user may do this, and if so the proof that a ServiceAccountClient takes: for one write of exactly this,
-   * within ten seconds. Throws a Refusal; `review_unavailable` (503) when nobody can tell.
+   * Whether the user may do this, and if so the proof that a ServiceAccountClient takes: for one write of exactly this, or
+   * of `write`, within ten seconds. A proof for another write than the one reviewed is taken only where that pair is in
+   * `onReviewOf`. Throws a Refusal; `review_unavailable` (503) when nobody can tell, `proof_refused` for a write in another
+   * namespace.
    */
-  async review(action: Action): Promise<Review> {
-    return review(this.#server, this.#current(), action)
+  async review(action: Action, options: ReviewOptions = {}): Promise<Review> {
+    return review(this.#server, this.#current(), action, options)
   }
 
   /** Who the API server takes the user for. */

@@ -1,7 +1,8 @@
 /** Which kinds the service account writes for users: no other than those it was given, and few of those that give rights away. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { GIVES_AWAY, writtenKinds } from './written-kinds.ts'
+import { GIVES_AWAY } from '../gives-away.ts'
+import { writtenKinds } from './written-kinds.ts'
 
 const kind = (group: string, resource: string, subresource = '') => ({ group, resource, subresource })
 

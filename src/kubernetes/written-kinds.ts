@@ -6,39 +6,14 @@
  * and that would be the account. Nobody can list all such kinds, so a client writes none but those it is given, and of
  * the ones known to give rights or secrets away it is given none without a second key that says so.
  */
+import { givesAway } from '../gives-away.ts'
 
 /** A kind as it is looked up; no part of it can hold a slash. */
-interface Kind {
+export interface Kind {
   readonly group: string
   readonly resource: string
   readonly subresource: string
 }
-
-const RBAC = ['roles', 'rolebindings', 'clusterroles', 'clusterrolebindings']
-const ADMISSION = ['validatingadmissionpolic', 'mutatingadmissionpolic'].flatMap((stem) => [`${stem}ies`, `${stem}ybindings`])
-const inGroup = (group: string, resources: readonly string[]) => resources.map((resource) => `${resource}.${group}`)
-
-/**
- * Kinds that give rights or secrets away, or open a stream into what runs: each with its subresources, or one
- * subresource alone. A client writes them for users when `rightsOpen` names them, too. It is not all there are.
- */
-export const GIVES_AWAY: readonly string[] = Object.freeze([
-  'secrets',
-  'serviceaccounts/token',
-  ...['attach', 'ephemeralcontainers', 'exec', 'portforward', 'proxy'].map((subresource) => `pods/${subresource}`),
-  'services/proxy',
-  'nodes/proxy',
-  ...inGroup('rbac.authorization.k8s.io', RBAC),
-  ...inGroup('authorization.openshift.io', RBAC),
-  ...inGroup('admissionregistration.k8s.io', [...ADMISSION, 'mutatingwebhookconfigurations', 'validatingwebhookconfigurations']),
-  ...inGroup('certificates.k8s.io', ['certificatesigningrequests', 'clustertrustbundles', 'podcertificaterequests']),
-  ...inGroup('apiregistration.k8s.io', ['apiservices']),
-  // Their conversion webhooks are sent every object of the kind.
-  ...inGroup('apiextensions.k8s.io', ['customresourcedefinitions']),
-  ...inGroup('security.openshift.io', ['securitycontextconstraints']),
-  ...inGroup('oauth.openshift.io', ['oauthclients', 'oauthaccesstokens', 'oauthauthorizetokens']),
-  ...inGroup('user.openshift.io', ['users', 'groups', 'identities', 'useridentitymappings']),
-])
 
 // A resource has no dot: "a.b" of the group "c" would read like "a" of the group "b.c".
 const KIND = /^[a-z][a-z0-9-]{0,62}(?:\.[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)?(?:\/[a-z][a-z0-9-]{0,62})?$/
@@ -63,14 +38,22 @@ export function writtenKinds(mayWrite: readonly string[], rightsOpen: readonly s
   for (const kind of open) {
     if (!written.has(kind)) throw new TypeError(`rightsOpen: ${JSON.stringify(kind)} is not in mayWrite`)
   }
-  return ({ group, resource, subresource }) => {
-    const kind = `${resource}${group === '' ? '' : `.${group}`}${subresource === '' ? '' : `/${subresource}`}`
-    return !resource.includes('.') && written.has(kind)
+  return (kind) => {
+    const text = kindText(kind)
+    return text !== undefined && written.has(text)
   }
 }
 
-/** An entry without a subresource stands for all of them: approving a certificate is an update of `/approval`. */
-function givesAway(kind: string): boolean {
-  const [whole = ''] = kind.split('/')
-  return GIVES_AWAY.includes(kind) || GIVES_AWAY.includes(whole)
+/** `configmaps`, `jobs.batch`, `widgets.example/status`; undefined for a resource with a dot, which would read like another kind. */
+export function kindText({ group, resource, subresource }: Kind): string | undefined {
+  if (resource.includes('.')) return undefined
+  return `${resource}${group === '' ? '' : `.${group}`}${subresource === '' ? '' : `/${subresource}`}`
+}
+
+/** What `kindText` writes, read again; undefined for what is no kind. */
+export function kindIn(text: string): Kind | undefined {
+  if (!KIND.test(text)) return undefined
+  const [whole = '', subresource = ''] = text.split('/')
+  const [resource = '', ...group] = whole.split('.')
+  return { group: group.join('.'), resource, subresource }
 }

@@ -4,7 +4,7 @@
  */
 import type { ErrorObject } from 'ajv'
 import type { BodyFault } from '../errors.ts'
-import { pointerPart } from './template.ts'
+import { pointerPart } from './json.ts'
 
 const MOST_FAULTS = 100
 const LONGEST_PATH = 500

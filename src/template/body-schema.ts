@@ -50,7 +50,6 @@ function compiled(schema: object, allErrors: boolean): ValidateFunction {
     allErrors,
     ownProperties: true,
     logger: false,
-    addUsedSchema: false,
     code: { regExp: linear },
     formats: FORMATS,
   }

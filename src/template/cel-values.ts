@@ -94,7 +94,7 @@ export function jsonOf(value: CelValue, work: Work, depth = 0): Json {
   work.made(2)
   if (isCelList(value)) return Array.from(value, (item) => jsonOf(item, work, depth + 1))
   if (isCelMap(value)) return madeMap(value, work, depth)
-  if (value instanceof Uint8Array) throw new ExpressionFailed('it makes bytes; base64 is not at hand, so send text')
+  if (value instanceof Uint8Array) throw new ExpressionFailed('it makes bytes, which JSON does not have')
   throw new ExpressionFailed('it makes a timestamp, a duration or a type, which JSON does not have; use string() of it')
 }
 

@@ -4,13 +4,13 @@
  *
  * Security: `replace` of the library takes time with the square of a text; `+` in a `map()` makes a list that takes the
  * square to read, and the stack when it is long; `in` of a map takes a null for absent, so an expression that asks
- * whether a caller sent a key would be told no.
+ * whether a caller sent a key would be told no. `int("")` was 0.
  */
 
-import type { CelList } from '@bufbuild/cel'
 import {
   type CelEnv,
   type CelFunc,
+  type CelList,
   CelScalar,
   type CelType,
   type CelValue,
@@ -23,9 +23,10 @@ import {
   mapType,
 } from '@bufbuild/cel'
 import { strings } from '@bufbuild/cel/ext'
+import { ExpressionFailed } from './expression-failed.ts'
 import { work } from './work.ts'
 
-const { BOOL, DYN, INT, STRING } = CelScalar
+const { BOOL, DOUBLE, DYN, INT, STRING } = CelScalar
 const LIST = listType(DYN)
 const MAP = mapType(DYN, DYN)
 
@@ -34,6 +35,9 @@ const WITHIN: ReadonlySet<string> = new Set(['_==_', '_!=_', '@in', 'format'])
 
 /** Functions that seek one text in another, in the worst case in the product of their lengths. */
 const SEARCHING: ReadonlySet<string> = new Set(['contains', 'indexOf', 'lastIndexOf', 'split', 'replace'])
+
+/** Functions that the library writes character by character. */
+const SLOW: ReadonlySet<string> = new Set(['lowerAscii', 'upperAscii', 'format', 'strings.quote'])
 
 /** Not words that an expression can have: put into the syntax tree of comprehensions by `syntax.ts`. */
 export const TURN = '@turn'
@@ -51,13 +55,23 @@ const REPLACED: CelFunc[] = [
     return celList(splitIn(this, separator, most))
   }),
   celFunc('@in', [STRING, MAP], BOOL, (key, map) => map.get(key) !== undefined),
+  celFunc('int', [STRING], INT, digitsOf),
+  celFunc('double', [STRING], DOUBLE, (text) => Number(/^-?\d[\d.]*(?:[eE][+-]?\d+)?$/.test(text) ? text : Number.NaN)),
   celFunc('_+_', [LIST, LIST], LIST, (left, right) => celList([...left, ...right])),
 ]
+
+/** The library takes no text at all for 0, and takes hexadecimal. */
+function digitsOf(text: string): bigint {
+  if (!/^-?\d{1,19}$/.test(text)) throw new TypeError('no integer')
+  const integer = BigInt(text)
+  if (BigInt.asIntN(64, integer) !== integer) throw new RangeError('overflow')
+  return integer
+}
 
 function replaced(text: string, old: string, by: string, most: bigint): string {
   if (old === '') return spread(text, by, most)
   const parts = splitIn(text, old, most < 0n ? -1n : most + 1n)
-  work().charge((parts.length * by.length) >> 4)
+  work().charge((parts.length * by.length) / 16)
   return parts.join(by)
 }
 
@@ -66,7 +80,7 @@ function spread(text: string, by: string, most: bigint): string {
   const characters = Array.from(text)
   const all = characters.length + 1
   const count = most < 0n || most > all ? all : Number(most)
-  work().charge(all + ((count * by.length) >> 4))
+  work().charge(all + (count * by.length) / 16)
   return characters.map((character, at) => (at < count ? by + character : character)).join('') + (count === all ? by : '')
 }
 
@@ -114,9 +128,14 @@ function charged(inner: CelFunc): CelFunc {
     const [text, sought] = given
     const product = typeof text === 'string' && typeof sought === 'string' ? text.length * sought.length : 0
     if (SEARCHING.has(inner.name)) work().charge(product / 1024)
-    if (inner.name === 'matches' && typeof sought === 'string') work().charge(product / 64 + sought.length * 64)
+    if (typeof text === 'string' && SLOW.has(inner.name)) work().charge(text.length / 4)
+    if (typeof text === 'string' && typeof sought === 'string' && inner.name === 'matches') {
+      work().charge(text.length * 2 + product / 8 + sought.length * 64)
+    }
     const result = inner.call(0, target, [...args])
-    if (result === undefined || isCelError(result)) throw result ?? new TypeError('no overload')
+    if (result === undefined) throw new TypeError('no overload')
+    // Thrown anew, so that it gets the place of the call in the expression.
+    if (isCelError(result)) throw result.cause instanceof ExpressionFailed ? result.cause : new TypeError(result.message)
     return result
   }
   const types: readonly CelType[] = inner.arguments

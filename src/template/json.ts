@@ -69,3 +69,8 @@ function problemOfKey(key: string): string | undefined {
   if (key === '__proto__') return 'it holds the key __proto__'
   return key.isWellFormed() ? undefined : HALF
 }
+
+/** One part of a JSON Pointer (RFC 6901 section 3). */
+export function pointerPart(key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1')
+}

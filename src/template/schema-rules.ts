@@ -8,7 +8,7 @@ const DIALECT = 'https://json-schema.org/draft/2020-12/schema'
 /** Keywords under which names are the operator's own, not keywords. */
 const NAMED: ReadonlySet<string> = new Set(['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas'])
 /** Keywords whose values are data. */
-const DATA: ReadonlySet<string> = new Set(['const', 'enum', 'default', 'examples'])
+const DATA: ReadonlySet<string> = new Set(['const', 'enum', 'default', 'examples', 'dependentRequired'])
 
 /** Why a schema is refused, in words for the operator; undefined when nothing here speaks against it. */
 export function problemOfSchema(schema: unknown, depth = 0): string | undefined {

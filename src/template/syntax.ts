@@ -1,6 +1,6 @@
 /**
  * Reads the syntax tree of an expression: whether all that it names is there, what it uses, and where its turns are
- * counted. The tree is the library's; it is changed in one place only, comprehensions.
+ * counted. The tree is the library's; comprehensions and `has()` are changed in it, nothing else.
  */
 import { type parse, unparse } from '@bufbuild/cel'
 import { RE2JS } from '@bufbuild/re2'
@@ -10,6 +10,7 @@ export type Parsed = ReturnType<typeof parse>
 type Node = Parsed['expr']
 type Kind = Node['exprKind']
 type Call = Extract<Kind, { case: 'callExpr' }>['value']
+type Select = Extract<Kind, { case: 'selectExpr' }>['value']
 type Comprehension = Extract<Kind, { case: 'comprehensionExpr' }>['value']
 
 /** What is wrong, and at which node. */
@@ -40,8 +41,9 @@ export class Reading {
   read(node: Node | undefined, bound: readonly string[] = [], depth = 0): SyntaxFault | undefined {
     if (node === undefined) return undefined
     if (depth > DEEPEST_SYNTAX) return { problem: `it is nested deeper than ${DEEPEST_SYNTAX}`, id: node.id }
+    if (node.exprKind.case === 'selectExpr' && node.exprKind.value.testOnly) return this.#test(node.exprKind.value, bound, depth, node)
     const chain = chainOf(node)
-    if (chain !== undefined) return this.#variable(chain, bound, node)
+    if (chain !== undefined) return this.#variable(chain, bound, rootOf(node))
     const within = (...nodes: readonly (Node | undefined)[]) => firstFault(nodes, (inner) => this.read(inner, bound, depth + 1))
     const { exprKind } = node
     switch (exprKind.case) {
@@ -75,6 +77,21 @@ export class Reading {
     if (chain.length === 1 && TYPES.has(root)) return undefined
     const there = [...this.#roots].join(', ')
     return { problem: `there is no variable ${root} here${there === '' ? '' : `, only ${there}`}`, id }
+  }
+
+  /** `has(a.b)` is asked as `"b" in a`: the library's own takes a null for absent. */
+  #test(select: Select, bound: readonly string[], depth: number, node: Node): SyntaxFault | undefined {
+    const { operand, field } = select
+    if (operand === undefined) return undefined
+    const chain = chainOf(operand)
+    const fault = chain === undefined ? this.read(operand, bound, depth + 1) : this.#variable([...chain, field], bound, rootOf(operand))
+    const name: Node = {
+      $typeName: 'cel.expr.Expr',
+      id: node.id,
+      exprKind: { case: 'constExpr', value: { $typeName: 'cel.expr.Constant', constantKind: { case: 'stringValue', value: field } } },
+    }
+    node.exprKind = callOf('@in', [name, operand]).exprKind
+    return fault
   }
 
   #call(call: Call, { id }: Node, within: (...nodes: readonly (Node | undefined)[]) => SyntaxFault | undefined): SyntaxFault | undefined {
@@ -124,6 +141,14 @@ function chainOf({ exprKind }: Node): string[] | undefined {
   const [operand, index] = exprKind.value.args
   const field = index === undefined ? undefined : textOf(index)
   return operand === undefined || field === undefined ? undefined : chainOf(operand)?.concat(field)
+}
+
+/** The node of the variable that a chain begins with. */
+function rootOf(node: Node): Node {
+  const { exprKind } = node
+  const operand =
+    exprKind.case === 'selectExpr' ? exprKind.value.operand : exprKind.case === 'callExpr' ? exprKind.value.args[0] : undefined
+  return operand === undefined ? node : rootOf(operand)
 }
 
 function textOf({ exprKind }: Node): string | undefined {

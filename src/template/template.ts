@@ -7,7 +7,7 @@
 
 import { compileExpression, Evaluation, type Expression, ExpressionFaulty, type Variables } from './expression.ts'
 import { ExpressionFailed } from './expression-failed.ts'
-import { DEEPEST, type Json } from './json.ts'
+import { DEEPEST, type Json, pointerPart } from './json.ts'
 
 /** One thing wrong with a template, at a JSON Pointer into it. */
 export interface TemplateFault {
@@ -149,11 +149,6 @@ function atPlace(path: string, evaluate: () => Json): Json {
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null
-}
-
-/** One part of a JSON Pointer (RFC 6901 section 3). */
-export function pointerPart(key: string): string {
-  return key.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
 /** A text that stands as it is, or is computed. */

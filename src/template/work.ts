@@ -13,7 +13,7 @@
 import { type CelValue, isCelList, isCelMap } from '@bufbuild/cel'
 import { ExpressionFailed } from './expression-failed.ts'
 
-/** Units of work in one filling: about as many values or 16 characters looked at. Takes well under a second. */
+/** Units of work in one filling: about as many values, or 16 characters each, looked at. Takes about a second at most. */
 export const MOST_WORK = 2_000_000
 /** Values in what one filling makes. */
 export const MOST_NODES = 100_000

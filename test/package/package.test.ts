@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { promisify } from 'node:util'
 import { freePort } from '../../src/dev/free-port.ts'
+import { devSeed } from '../../src/dev/kubernetes/seed.ts'
+import { startKubernetes } from '../../src/dev/kubernetes/server.ts'
 
 const run = promisify(execFile)
 const TREE = join(import.meta.dirname, '../..')
@@ -29,6 +31,10 @@ suite('the packed tarball', () => {
     // The Node that comes with a checkout is for checkouts: an installed package runs on the Node of its machine.
     await npm(['install', '--no-audit', '--no-fund', '--prefer-offline', '--omit=optional', `./${tarball}`], folder)
     mandate = join(folder, 'node_modules/mandate/dist/main.js')
+    const example = await readFile(join(TREE, 'examples/kubernetes-client/server.ts'), 'utf8')
+    const outside = example.replace('../../src/kubernetes/index.ts', 'mandate/kubernetes')
+    assert.ok(outside.includes("from 'mandate/kubernetes'"))
+    await writeFile(join(folder, 'backend.ts'), outside)
   })
   after(() => rm(folder, { recursive: true, force: true }))
 
@@ -92,10 +98,6 @@ suite('the packed tarball', () => {
   })
 
   test('is usable as Kubernetes clients: the example backend compiles and refuses', async () => {
-    const example = await readFile(join(TREE, 'examples/kubernetes-client/server.ts'), 'utf8')
-    const outside = example.replace('../../src/kubernetes/index.ts', 'mandate/kubernetes')
-    assert.ok(outside.includes("from 'mandate/kubernetes'"))
-    await writeFile(join(folder, 'backend.ts'), outside)
     const tsc = join(TREE, 'node_modules/typescript/bin/tsc')
     const types = join(TREE, 'node_modules/@types')
     const flags = [
@@ -112,8 +114,8 @@ suite('the packed tarball', () => {
       types,
     ]
     await run(process.execPath, [tsc, ...flags, 'backend.ts'], { cwd: folder })
-    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', ASK_BACKEND], { cwd: folder })
-    assert.deepEqual(JSON.parse(stdout), {
+    const alone = await run(process.execPath, ['--input-type=module', '-e', ASK_BACKEND], { cwd: folder })
+    assert.deepEqual(JSON.parse(alone.stdout), {
       refused: [401, { reason: 'not_signed_in', mend: 'Sign in at /login, or send a bearer token.' }],
       unreachable: [502, 'upstream_unavailable'],
       exported: [
@@ -128,16 +130,64 @@ suite('the packed tarball', () => {
       ].concat(['impersonationCredential', 'serviceAccountClient', 'userClient', 'userClientFromAuthorization']),
     })
   })
+
+  test('is usable as Kubernetes clients: the example backend runs by itself, before an API server', async () => {
+    const cluster = await startKubernetes({
+      authenticate: async () => undefined,
+      serviceAccounts: new Map([
+        ['backend', { username: 'backend', groups: ['system:masters'] }],
+        ['alice', { username: 'dev:alice', groups: ['dev:team-a'] }],
+      ]),
+      seed: devSeed('dev:'),
+    })
+    const port = await freePort(0)
+    const [token, ca] = [join(folder, 'token'), join(folder, 'ca.crt')]
+    await writeFile(token, 'backend\n')
+    // Read at each request, and of no use over http on loopback.
+    await writeFile(ca, 'none\n')
+    const env = { ...process.env, API_SERVER: cluster.url, API_SERVER_CA: ca, TOKEN_FILE: token, PORT: String(port) }
+    const backend = spawn(process.execPath, ['backend.ts'], { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'] })
+    const gone = new Promise((resolve) => backend.once('exit', resolve))
+    const records: Buffer[] = []
+    backend.stdout.on('data', (part: Buffer) => records.push(part))
+    const ask = async (bearer: string, path: string, object?: object) => {
+      const headers = { authorization: `Bearer ${bearer}` }
+      const post = object === undefined ? {} : { method: 'POST', body: JSON.stringify(object) }
+      return (await fetch(`http://127.0.0.1:${port}/namespaces/${path}`, { headers, ...post })).status
+    }
+    try {
+      await until(async () => (await ask('nobody', 'team-a/configmaps')) === 401)
+      assert.equal(await ask('alice', 'team-b/configmaps', { name: 'made' }), 403)
+      assert.equal(await ask('alice', 'team-a/reports', { name: 'made' }), 403)
+      assert.equal(await ask('alice', 'team-a/configmaps', { name: 'made' }), 201)
+      assert.equal(await ask('backend', 'team-b/reports', { name: 'monthly' }), 201)
+    } finally {
+      backend.kill('SIGTERM')
+      await gone
+      await cluster.close()
+    }
+    const lines = Buffer.concat(records).toString('utf8').trim().split('\n')
+    const events = lines.map(
+      (line) => JSON.parse(line) as { event: string; properties: { resource: string }; reviewed: { resource: string } },
+    )
+    assert.deepEqual(
+      events.map(({ event, properties, reviewed }) => [event, properties.resource, reviewed.resource]),
+      [
+        ['escalated', 'configmaps', 'configmaps'],
+        ['escalated', 'jobs', 'reports'],
+      ],
+    )
+  })
 })
 
 /** Starts the example backend before an API server that is not there, and asks it without and with a token. */
 const ASK_BACKEND = `
 import { once } from 'node:events'
 import * as kubernetes from 'mandate/kubernetes'
-import { createBackend, MAY_WRITE } from './backend.ts'
+import { createBackend, MAY_WRITE, ON_REVIEW_OF } from './backend.ts'
 const apiServer = kubernetes.createApiServer({ origin: 'http://127.0.0.1:1' })
 const audit = { record: async () => {} }
-const account = kubernetes.serviceAccountClient(apiServer, { token: { read: () => new kubernetes.Secret('t') }, audit, resource: 'cluster/here', mayWrite: MAY_WRITE })
+const account = kubernetes.serviceAccountClient(apiServer, { token: { read: () => new kubernetes.Secret('t') }, audit, resource: 'cluster/here', mayWrite: MAY_WRITE, onReviewOf: ON_REVIEW_OF })
 const backend = createBackend(apiServer, account).listen(0, '127.0.0.1')
 await once(backend, 'listening')
 const ask = (headers) => fetch('http://127.0.0.1:' + backend.address().port + '/namespaces/a/configmaps', { headers })

@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { badDays } from '../journeys/bad-days.journey.ts'
+import { brokered } from '../journeys/brokered.journey.ts'
 import { clientAuthentication } from '../journeys/client-authentication.journey.ts'
 import { hostileContent } from '../journeys/hostile-content.journey.ts'
 import { hostileRequests } from '../journeys/hostile-requests.journey.ts'
@@ -44,6 +45,7 @@ promise2('on real parts', realParts)
 promise3('on real parts', realParts)
 promise4('on real parts', realParts)
 promise9('on real parts', realParts)
+brokered('on real parts', realParts)
 
 test('no journey is left out here', async () => {
   const here = await readFile(import.meta.filename, 'utf8')

@@ -43,5 +43,5 @@ clientsConformance(
       },
     }
   },
-  { issuesTokens: true, holdsAuthors: true },
+  { holdsAuthors: true },
 )

@@ -42,6 +42,8 @@ export async function right(): Promise<void> {
   await client.list(pods)
   const review = await client.review({ verb: 'create', ...pods, name: 'web' })
   if (review.allowed) await asAccount(account).create(review.proof, object)
+  const other = await client.review({ verb: 'create', ...pods, name: 'web' }, { write: { verb: 'patch', ...pods, name: 'web' } })
+  if (other.allowed) await asAccount(account).patch(other.proof, {})
   await isOwn(own('lease')).act('update', 'leases', { namespace: 'mandate', name: 'sweep', body: { ...object } })
 }
 
@@ -93,8 +95,12 @@ export async function wrong(): Promise<void> {
   // Writing with it, unproven.
   // @ts-expect-error TS2554
   await account.create(object)
-  // @ts-expect-error TS2339
+  // @ts-expect-error TS2554
   await account.apply(proof, object)
+  // @ts-expect-error TS2345
+  await account.apply(proof, true, object)
+  // @ts-expect-error TS2739
+  await account.apply(proof, { action: proof.action, reviewed: proof.reviewed }, object)
   // @ts-expect-error TS2345
   await account.create(undefined, object)
   // @ts-expect-error TS2739
@@ -109,6 +115,8 @@ export async function wrong(): Promise<void> {
   new made.ReviewedAction()
   // @ts-expect-error TS2540
   proof.action.name = 'another'
+  // @ts-expect-error TS2540
+  proof.reviewed = proof.action
 
   // Writing what nobody listed, or a version that nobody reviewed.
   // @ts-expect-error TS2741
@@ -117,8 +125,18 @@ export async function wrong(): Promise<void> {
   serviceAccountClient(server, { ...options, mayWrite: 'secrets' })
   // @ts-expect-error TS2353
   serviceAccountClient(server, { ...options, alsoFor: ['secrets'] })
+  // @ts-expect-error TS2322
+  serviceAccountClient(server, { ...options, onReviewOf: ['create pods'] })
+  // @ts-expect-error TS2741
+  serviceAccountClient(server, { ...options, onReviewOf: [{ reviewed: 'create pods' }] })
+  // @ts-expect-error TS2322
+  serviceAccountClient(server, { ...options, fieldManager: 7 })
   // @ts-expect-error TS2741
   await user.review({ verb: 'create', group: '', resource: 'pods' })
+  // @ts-expect-error TS2353
+  await user.review(proof.action, { instead: proof.action })
+  // @ts-expect-error TS2559
+  await user.review(proof.action, proof.action.verb)
   // @ts-expect-error TS2554
   await account.patch(proof, 'v2', {})
 

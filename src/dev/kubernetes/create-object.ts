@@ -6,7 +6,7 @@ import type { ObjectStore } from './object-store.ts'
 import { assertDecodable, validate } from './object-validation.ts'
 import { apiVersionOf, findResource, type ResourceType } from './resource-table.ts'
 import { allocate, initialStatus } from './server-allocations.ts'
-import { alreadyExists, badRequest, forbidden, notFound, StatusError } from './status-error.ts'
+import { alreadyExists, badRequest, conflict, forbidden, notFound, StatusError } from './status-error.ts'
 import type { WriteOptions } from './write-options.ts'
 
 // No vowels and nothing that looks like another letter, as in apimachinery's `rand.String`.
@@ -67,6 +67,19 @@ export function commitCreate(store: ObjectStore, type: ResourceType, object: Kub
   allocate(object)
   if (type.hasStatus) object.status ??= initialStatus(type.kind)
   return dryRun ? object : store.put(type, object)
+}
+
+/** PUT of what is not there, for kinds that are made by it. Throws 409 when a certain object was meant. */
+export function createByUpdate(...parts: Parameters<typeof createObject>): KubernetesObject {
+  const [store, type, namespace, sent, options, check] = parts
+  const uid = asText(sent.metadata.uid)
+  if (uid !== '') {
+    const key = `/registry/${type.resource}/${namespace}/${nameOf(sent)}`
+    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: `
+    throw conflict(type, nameOf(sent), `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`)
+  }
+  const { resourceVersion, ...metadata } = sent.metadata
+  return createObject(store, type, namespace, { ...sent, metadata }, options, check)
 }
 
 /** POST on a collection. `check` is asked about the finished object before it is stored, and throws to refuse it. */

@@ -28,6 +28,7 @@ const editRules = [
   rule([''], ['pods/attach', 'pods/exec', 'pods/portforward', 'pods/proxy', 'services/proxy'], read),
   rule([''], ['secrets'], read),
   rule([''], ['serviceaccounts'], ['impersonate']),
+  rule([''], ['serviceaccounts/token'], ['create']),
   rule([''], ['pods', 'pods/attach', 'pods/exec', 'pods/portforward', 'pods/proxy'], write),
   rule([''], ['configmaps', 'secrets', 'serviceaccounts', 'services', 'services/proxy'], write),
   rule([''], ['events'], write),

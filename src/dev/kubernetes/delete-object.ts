@@ -22,10 +22,17 @@ export type DeleteOptions = {
   resourceVersion: string
   gracePeriodSeconds: number | undefined
   propagationPolicy: string
+  /** Nobody said what becomes of a job's pods. */
+  isJobByDefault?: boolean
 }
 
+/** What the deletion of a job is answered with besides, when nobody said what becomes of its pods. */
+export const orphanWarning =
+  'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set ' +
+  'propagationPolicy=Orphan to suppress this warning'
+
 /** Reads DeleteOptions from the query and, when there is one, the body, which wins. Throws 400 or 422. */
-export function deleteOptions(query: URLSearchParams, body: Json | undefined): DeleteOptions {
+export function deleteOptions(query: URLSearchParams, body: Json | undefined, type: ResourceType): DeleteOptions {
   const sent = asObject(body) ?? {}
   const kind = asText(sent.kind)
   if (kind !== '' && kind !== 'DeleteOptions') {
@@ -41,13 +48,16 @@ export function deleteOptions(query: URLSearchParams, body: Json | undefined): D
   if (!['', 'Foreground', 'Background', 'Orphan'].includes(policy)) {
     refuse('propagationPolicy', policy, '"Foreground", "Background", "Orphan", "nil"')
   }
+  // As jobs did before there was a policy to choose.
+  const isJobByDefault = policy === '' && type.resource === 'jobs'
   const grace = sent.gracePeriodSeconds ?? query.get('gracePeriodSeconds') ?? undefined
   return {
     dryRun: dryRun.includes('All'),
     uid: asText(at(sent, 'preconditions', 'uid')),
     resourceVersion: asText(at(sent, 'preconditions', 'resourceVersion')),
     gracePeriodSeconds: grace === undefined ? undefined : Math.max(0, Number(grace)),
-    propagationPolicy: policy,
+    propagationPolicy: isJobByDefault ? 'Orphan' : policy,
+    isJobByDefault,
   }
 }
 

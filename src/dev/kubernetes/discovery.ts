@@ -45,8 +45,12 @@ const optionKinds: Readonly<Record<string, string>> = {
   portforward: 'PodPortForwardOptions',
 }
 
+/** A subresource whose kind is of another group than its resource. */
+const tokenKind = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' }
+
 function subresourceVerbs(subresource: string): string[] {
   if (optionKinds[subresource] !== undefined) return ['create', 'get']
+  if (subresource === 'token') return ['create']
   if (subresource === 'log') return ['get']
   return subresource === 'finalize' ? ['update'] : ['get', 'patch', 'update']
 }
@@ -67,7 +71,7 @@ function resourceList(group: string): JsonObject {
       name: `${type.resource}/${subresource}`,
       singularName: '',
       namespaced: type.namespaced,
-      kind: optionKinds[subresource] ?? type.kind,
+      ...(subresource === 'token' ? tokenKind : { kind: optionKinds[subresource] ?? type.kind }),
       verbs: subresourceVerbs(subresource),
     }))
     return [main, ...below]
@@ -96,11 +100,17 @@ function aggregatedResource(type: ResourceType): JsonObject {
   if (type.subresources.length > 0) {
     resource.subresources = type.subresources.map((subresource) => ({
       subresource,
-      responseKind: optionKinds[subresource] === undefined ? responseKind : { group: '', version: '', kind: optionKinds[subresource] },
+      responseKind: responseKindOf(subresource) ?? responseKind,
       verbs: subresourceVerbs(subresource),
     }))
   }
   return resource
+}
+
+function responseKindOf(subresource: string): JsonObject | undefined {
+  const options = optionKinds[subresource]
+  if (options !== undefined) return { group: '', version: '', kind: options }
+  return subresource === 'token' ? tokenKind : undefined
 }
 
 function aggregated(version: string, names: readonly string[]): JsonObject {

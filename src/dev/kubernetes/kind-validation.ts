@@ -1,3 +1,5 @@
+import { jobCauses, jobChangeCauses, jobStatusCauses } from './job-validation.ts'
+import { leaseCauses } from './lease-validation.ts'
 import { asArray, asObject, asText, asTexts, at, type Json, type JsonObject, type KubernetesObject, nameOf, same } from './object.ts'
 import type { ResourceType } from './resource-table.ts'
 import { type Cause, invalid } from './status-error.ts'
@@ -31,7 +33,8 @@ function selectionCauses(object: KubernetesObject): Cause[] {
 export function kindCauses(object: KubernetesObject): Cause[] {
   const template = at(object, 'spec', 'template', 'spec')
   if (object.kind === 'Pod') return podCauses(object.spec, 'spec')
-  if (object.kind === 'Job') return podCauses(template, 'spec.template.spec')
+  if (object.kind === 'Job') return [...podCauses(template, 'spec.template.spec'), ...jobCauses(object)]
+  if (object.kind === 'Lease') return leaseCauses(object)
   if (object.kind === 'Deployment' || object.kind === 'ReplicaSet') {
     const strategy = asObject(at(object, 'spec', 'strategy'))
     const rolls = strategy?.type === 'Recreate' && strategy.rollingUpdate !== undefined
@@ -78,6 +81,8 @@ export function validateChange(type: ResourceType, before: KubernetesObject, aft
     if (after.immutable !== true) causes.push(fixed('immutable', 'field is immutable when `immutable` is set'))
     if (!same(before.data, after.data)) causes.push(fixed('data', 'field is immutable when `immutable` is set'))
   }
+  if (type.resource === 'secrets' && !same(before.type, after.type)) causes.push(wrong('type', after.type ?? '', 'field is immutable'))
+  if (type.resource === 'jobs') causes.push(...jobChangeCauses(before, after))
   if (type.resource.endsWith('rolebindings') && !same(before.roleRef, after.roleRef)) {
     const [APIGroup, Kind, Name] = ['apiGroup', 'kind', 'name'].map((key) => asText(at(after.roleRef, key)))
     causes.push(wrong('roleRef', { APIGroup: APIGroup ?? '', Kind: Kind ?? '', Name: Name ?? '' }, 'cannot change roleRef'))
@@ -104,8 +109,10 @@ function fixedPodSpec(pod: KubernetesObject): JsonObject {
   return { ...spec, containers: images(spec.containers), initContainers: images(spec.initContainers) }
 }
 
-/** Throws 422 when a status says what cannot be: a namespace ends only by being deleted. */
+/** Throws 422 when a status says what cannot be: a namespace ends only by being deleted, a job with all that belongs to it. */
 export function validateStatus(type: ResourceType, after: KubernetesObject): void {
+  const faults = type.resource === 'jobs' ? jobStatusCauses(after) : []
+  if (faults.length > 0) throw invalid(type.group, after.kind, nameOf(after), faults)
   const phase = asText(at(after, 'status', 'phase'))
   if (type.resource !== 'namespaces' || after.metadata.deletionTimestamp !== undefined || phase === 'Active') return
   const cause = wrong('status.Phase', phase, "may only be 'Active' if `deletionTimestamp` is empty")

@@ -3,8 +3,11 @@ import { access } from './conformance/access.ts'
 import { Api, type ConformanceTarget } from './conformance/api-client.ts'
 import { applying } from './conformance/applying.ts'
 import { discovering } from './conformance/discovering.ts'
+import { electing } from './conformance/electing.ts'
 import { identity } from './conformance/identity.ts'
+import { issuing } from './conformance/issuing.ts'
 import { listing } from './conformance/listing.ts'
+import { owning } from './conformance/owning.ts'
 import { patching } from './conformance/patching.ts'
 import { refusals } from './conformance/refusals.ts'
 import { validating } from './conformance/validating.ts'
@@ -31,10 +34,13 @@ export function kubernetesConformance(name: string, start: () => Promise<Conform
     refusals(current)
     identity(current)
     access(current)
+    issuing(current)
     validating(current)
     writing(current)
     patching(current)
     applying(current)
+    owning(current)
+    electing(current)
     listing(current)
     watching(current)
     discovering(current)

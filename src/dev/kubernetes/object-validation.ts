@@ -1,5 +1,7 @@
 import { kindCauses } from './kind-validation.ts'
+import { leaseUndecodable } from './lease-validation.ts'
 import { asObject, asText, asTexts, type Json, type KubernetesObject, nameOf } from './object.ts'
+import { ownerCauses } from './owner-references.ts'
 import type { ResourceType } from './resource-table.ts'
 import { type Cause, invalid, StatusError } from './status-error.ts'
 import { required, wrong } from './validation-causes.ts'
@@ -60,6 +62,8 @@ export function assertDecodable(object: KubernetesObject): void {
       throw new StatusError(400, 'BadRequest', message)
     }
   }
+  const lease = object.kind === 'Lease' ? leaseUndecodable(object) : undefined
+  if (lease !== undefined) throw lease
   const encoded = object.kind === 'Secret' ? Object.values(asObject(object.data) ?? {}) : []
   const bad = encoded.find((value) => !/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(asText(value)))
   if (bad !== undefined) {
@@ -85,6 +89,7 @@ export function validate(type: ResourceType, object: KubernetesObject): void {
         ? []
         : [wrong(`metadata.finalizers[${index}]`, finalizer, 'name is neither a standard finalizer name nor is it fully qualified')],
     ),
+    ...ownerCauses(object),
     ...kindCauses(object),
   ]
   if (causes.length > 0) throw invalid(type.group, object.kind, nameOf(object), causes)

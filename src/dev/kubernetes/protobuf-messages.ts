@@ -29,6 +29,7 @@ export const protobufMessages: Readonly<Record<string, string>> = {
   SelfSubjectAccessReview: '1:metadata:ObjectMeta 2:spec:AccessReviewSpec 3:status:-',
   SelfSubjectRulesReview: '1:metadata:ObjectMeta 2:spec:RulesReviewSpec 3:status:-',
   SubjectAccessReview: '1:metadata:ObjectMeta 2:spec:SubjectAccessReviewSpec 3:status:-',
+  TokenRequest: '1:metadata:ObjectMeta 2:spec:TokenRequestSpec 3:status:-',
   DeleteOptions:
     '1:gracePeriodSeconds:int? 2:preconditions:Preconditions 3:orphanDependents:bool? 4:propagationPolicy:string 5:dryRun:[]string',
 
@@ -38,6 +39,8 @@ export const protobufMessages: Readonly<Record<string, string>> = {
     '13:ownerReferences:[]OwnerReference 14:finalizers:[]string 17:managedFields:-',
   OwnerReference: '5:apiVersion:string 1:kind:string 3:name:string 4:uid:string 6:controller:bool? 7:blockOwnerDeletion:bool?',
   Preconditions: '1:uid:string 2:resourceVersion:string',
+  TokenRequestSpec: '1:audiences:[]string 4:expirationSeconds:int? 3:boundObjectRef:BoundObjectReference?',
+  BoundObjectReference: '1:kind:string 2:apiVersion:string 3:name:string 4:uid:string',
   NamespaceSpec: '1:finalizers:[]string',
   ObjectReference:
     '1:kind:string 2:namespace:string 3:name:string 4:uid:string 5:apiVersion:string 6:resourceVersion:string 7:fieldPath:string',

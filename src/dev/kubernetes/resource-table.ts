@@ -86,7 +86,13 @@ export const resourceTypes: readonly ResourceType[] = [
     selectable: [...podFields, 'spec.hostNetwork', 'status.phase', 'status.podIP', 'status.nominatedNodeName'],
   }),
   row('', { resource: 'secrets', singular: 'secret', kind: 'Secret', selectable: ['type'] }),
-  row('', { resource: 'serviceaccounts', singular: 'serviceaccount', kind: 'ServiceAccount', shortNames: ['sa'] }),
+  row('', {
+    resource: 'serviceaccounts',
+    singular: 'serviceaccount',
+    kind: 'ServiceAccount',
+    shortNames: ['sa'],
+    subresources: ['token'],
+  }),
   row('', {
     resource: 'services',
     singular: 'service',
@@ -157,6 +163,14 @@ export const resourceTypes: readonly ResourceType[] = [
     { resource: 'roles', singular: 'role', kind: 'Role' },
   ].map((entry) => row('rbac.authorization.k8s.io', { ...entry, names: 'segment' })),
 ]
+
+/** What is posted to `serviceaccounts/NAME/token`: a kind without a path of its own. */
+export const tokenRequestType: ResourceType = row('authentication.k8s.io', {
+  resource: 'tokenrequests',
+  singular: 'tokenrequest',
+  kind: 'TokenRequest',
+  verbs: ['create'],
+})
 
 /** The resource a path names, or undefined: the server answers that with a plain 404. */
 export function findResource(group: string, version: string, resource: string): ResourceType | undefined {

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RequestInfo } from '../../kubernetes/request-info.ts'
 import { isReview, review } from './access-reviews.ts'
-import { createObject } from './create-object.ts'
-import { deletedStatus, deleteObject, deleteOptions } from './delete-object.ts'
+import { createByUpdate, createObject } from './create-object.ts'
+import { deletedStatus, deleteObject, deleteOptions, orphanWarning } from './delete-object.ts'
 import { listObjects } from './list-objects.ts'
 import { negotiateInput, negotiateOutput, type OutputForm } from './media-type.ts'
 import type { Json, JsonObject, KubernetesObject } from './object.ts'
@@ -15,8 +15,9 @@ import { connectingSubresources, servePodStream } from './pod-streams.ts'
 import { type RbacAuthorizer, refusal } from './rbac-authorizer.ts'
 import { refuseEscalation } from './rbac-escalation.ts'
 import { decode, readBody } from './request-body.ts'
-import { findResource, type ResourceType } from './resource-table.ts'
+import { findResource, type ResourceType, tokenRequestType } from './resource-table.ts'
 import { badRequest, methodNotAllowed, noSuchResource, notFound, StatusError } from './status-error.ts'
+import type { AccountTokens } from './token-requests.ts'
 import { withoutUnknownFields } from './unknown-fields.ts'
 import { updateObject } from './update-object.ts'
 import type { Connect } from './upgrades.ts'
@@ -25,7 +26,7 @@ import { streamWatch } from './watch-stream.ts'
 import { writeOptions } from './write-options.ts'
 
 /** The parts of the stand-in a resource request works on. */
-export type Cluster = { store: ObjectStore; authorizer: RbacAuthorizer; logs: PodLogs; closing: AbortSignal }
+export type Cluster = { store: ObjectStore; authorizer: RbacAuthorizer; tokens: AccountTokens; logs: PodLogs; closing: AbortSignal }
 
 /** A request that has been authenticated and authorized. */
 export type ResourceRequest = {
@@ -57,14 +58,17 @@ function typeOf(info: RequestInfo): ResourceType | undefined {
 function assertMethod(type: ResourceType, info: RequestInfo, method: string): void {
   const { subresource } = info
   const onCollection = info.parts.length === 1
-  const verbs =
-    subresource === 'log' ? ['get'] : subresource === 'finalize' ? ['update'] : subresource === '' ? type.verbs : ['get', 'patch', 'update']
+  const verbs = subresource === '' ? type.verbs : (verbsBelow[subresource] ?? ['get', 'patch', 'update'])
   // HEAD is authorized as a get, and then there is no route for it.
   if (method === 'HEAD' || !verbs.includes(info.verb)) throw methodNotAllowed()
   const isWrite = method !== 'GET'
   if (onCollection && isWrite && type.namespaced && info.namespace === '') throw methodNotAllowed()
-  if (onCollection !== ['create', 'deletecollection', 'list', 'watch'].includes(info.verb)) throw methodNotAllowed()
+  if (onCollection !== ['create', 'deletecollection', 'list', 'watch'].includes(info.verb) && subresource !== 'token') {
+    throw methodNotAllowed()
+  }
 }
+
+const verbsBelow: Readonly<Record<string, readonly string[]>> = { log: ['get'], finalize: ['update'], token: ['create'] }
 
 /**
  * Carries out a request for a resource of a group this server has. Throws StatusError for every refusal.
@@ -117,9 +121,11 @@ async function onObject(cluster: Cluster, call: ResourceRequest, type: ResourceT
       return { code: 200, object: existing(store, type, info) }
     case 'create': {
       const encoding = negotiateInput(request.headers['content-type'])
-      const sent = decodeObject(type, await readBody(request), encoding)
+      const isToken = info.subresource === 'token'
+      const sent = decodeObject(isToken ? tokenRequestType : type, await readBody(request), encoding)
       const options = writeOptions(query, agent, 'CreateOptions')
       warn(call.response, withoutUnknownFields(sent, options.validation))
+      if (isToken) return { code: 201, object: cluster.tokens.issue(namespace, info.name, sent) }
       if (isReview(type.kind)) return { code: 201, object: review(authorizer, user, sent) }
       return { code: 201, object: createObject(store, type, namespace, sent, options, check) }
     }
@@ -129,6 +135,10 @@ async function onObject(cluster: Cluster, call: ResourceRequest, type: ResourceT
       const options = writeOptions(query, agent, 'UpdateOptions')
       warn(call.response, withoutUnknownFields(sent, options.validation))
       assertNamed(type, sent, namespace, info.name)
+      // Of the kinds here a lease alone is made by an update, when there is none and no other is meant.
+      if (type.resource === 'leases' && store.get(type, namespace, info.name) === undefined) {
+        return { code: 201, object: createByUpdate(store, type, namespace, sent, options, check) }
+      }
       const current = existing(store, type, info)
       const { manager, dryRun } = options
       const update = { manager, dryRun, subresource: info.subresource, recordsFields: true, check }
@@ -147,12 +157,13 @@ async function onObject(cluster: Cluster, call: ResourceRequest, type: ResourceT
       return { code: created ? 201 : 200, object }
     }
     case 'delete': {
-      const options = deleteOptions(query, await deleteBody(request))
+      const options = deleteOptions(query, await deleteBody(request), type)
+      if (options.isJobByDefault) warn(call.response, [orphanWarning])
       const { object, gone } = deleteObject(store, type, existing(store, type, info), options)
       return { code: 200, object: gone && type.resource !== 'pods' ? (deletedStatus(type, object) as KubernetesObject) : object }
     }
     default: {
-      const options = deleteOptions(query, await deleteBody(request))
+      const options = deleteOptions(query, await deleteBody(request), type)
       const { objects, metadata } = listObjects(store, type, namespace, query)
       for (const object of objects) deleteObject(store, type, object, options)
       const list = listOutput(type, objects, metadata, negotiateOutput(undefined), 'None')

@@ -2,7 +2,7 @@
  * A small Kubernetes API server for `mandate dev` and for tests: no container, no etcd, no download.
  *
  * It listens on loopback only and keeps everything in memory. It trusts what `authenticate` says about a bearer and
- * holds no other secret than the tokens of the service accounts it is given.
+ * holds no other secrets than the tokens of the service accounts it is given, and the key of those that it issues.
  */
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
@@ -19,6 +19,7 @@ import { RbacAuthorizer } from './rbac-authorizer.ts'
 import { findKind, findResource } from './resource-table.ts'
 import { serveRequest } from './serve-request.ts'
 import { nodeObject, startKubelet } from './tiny-kubelet.ts'
+import { AccountTokens } from './token-requests.ts'
 import { asksForWebSocket, serveUpgrades } from './upgrades.ts'
 import type { UserInfo } from './user-info.ts'
 
@@ -78,8 +79,10 @@ export async function startKubernetes(options: KubernetesOptions): Promise<Kuber
   plant(store, [...defaultObjects(), nodeObject(), ...(options.seed ?? [])])
   store.forget()
 
-  const authenticate: Authenticate = async (bearer) => options.serviceAccounts?.get(bearer) ?? options.authenticate(bearer)
-  const gate = { store, logs, trail, authenticate, authorizer: new RbacAuthorizer(store), closing: closing.signal }
+  const tokens = new AccountTokens(store)
+  const authenticate: Authenticate = async (bearer) =>
+    options.serviceAccounts?.get(bearer) ?? tokens.userOf(bearer) ?? options.authenticate(bearer)
+  const gate = { store, tokens, logs, trail, authenticate, authorizer: new RbacAuthorizer(store), closing: closing.signal }
   const answer: RequestListener = (request, response) => void serveRequest(gate, request, response)
   const shouldUpgradeCallback = asksForWebSocket
   const server =

@@ -196,6 +196,22 @@ test('a protobuf body is read as kubectl writes it, and refused where it is not 
     assert.equal((await api.post(configMaps('default'), '{}', { contentType })).status, 400)
   }))
 
+test('a request for a token in protobuf is what kubectl writes for `create token`', () =>
+  withStandIn(async (api) => {
+    const bound = delimited(3, Buffer.concat([delimited(1, 'Pod'), delimited(2, 'v1'), delimited(3, 'web')]))
+    const ask = (...spec: Buffer[]) => {
+      const body = envelope('authentication.k8s.io/v1', 'TokenRequest', delimited(2, Buffer.concat(spec))).toString('latin1')
+      const contentType = 'application/vnd.kubernetes.protobuf'
+      return api.post('/api/v1/namespaces/team-a/serviceaccounts/default/token', body, { contentType })
+    }
+    const { status, json, text } = await ask(delimited(1, 'here'), bound)
+    assert.equal(status, 201, text)
+    const boundObjectRef = { kind: 'Pod', apiVersion: 'v1', name: 'web' }
+    assert.deepEqual(json.spec, { audiences: ['here'], expirationSeconds: 3600, boundObjectRef })
+    const seconds = Buffer.from([(4 << 3) | 0, 100])
+    assertStatus(await ask(delimited(1, 'here'), seconds), 422, 'Invalid', /expirationSeconds: Invalid value: 100: may not specify/)
+  }))
+
 /** Sends a path that no URL class has touched. */
 function raw(url: string, path: string, token: string): Promise<string> {
   const { hostname, port } = new URL(url)

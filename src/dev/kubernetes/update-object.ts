@@ -1,4 +1,5 @@
 import { validateChange, validateStatus } from './kind-validation.ts'
+import { unconditionalCause } from './lease-validation.ts'
 import { recordUpdate } from './managed-fields.ts'
 import { asArray, asText, clone, type JsonObject, type KubernetesObject, nameOf, namespaceOf, same } from './object.ts'
 import { setDefaults } from './object-defaults.ts'
@@ -6,7 +7,7 @@ import type { ObjectStore } from './object-store.ts'
 import { assertDecodable, validate } from './object-validation.ts'
 import { apiVersionOf, type ResourceType } from './resource-table.ts'
 import { allocate } from './server-allocations.ts'
-import { conflict, optimisticLock } from './status-error.ts'
+import { conflict, invalid, optimisticLock } from './status-error.ts'
 
 /** How an update is written. `recordsFields` is off for applies, which keep their own account of ownership. */
 export type Update = {
@@ -67,6 +68,9 @@ export function updateObject(
   update: Update,
 ): KubernetesObject {
   assertDecodable(wanted)
+  if (type.resource === 'leases' && asText(wanted.metadata.resourceVersion) === '' && update.recordsFields) {
+    throw invalid(type.group, type.resource, nameOf(current), [unconditionalCause()])
+  }
   assertCurrent(type, current, wanted.metadata)
   const next = reachable(type, current, wanted, update.subresource)
   next.apiVersion = current.apiVersion
