@@ -13,7 +13,7 @@ import { createRouteRules } from './authorize/route-rules.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { composeBrokers } from './compose/brokers.ts'
 import { composeListeners, hostnamesOf } from './compose/listeners.ts'
-import { composeOwnWork } from './compose/own-work.ts'
+import { composeAccounts, composeOwnWork } from './compose/own-work.ts'
 import { composeRouteHosts } from './compose/routes.ts'
 import { composeAudit, composeState, type Surroundings } from './compose/state.ts'
 import { composeCluster } from './compose/targets.ts'
@@ -128,7 +128,9 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
       composeCluster(cluster, config, { loginTokens, clock, log, metrics, lifecycle, stopping: stopping.signal }),
     ]),
   )
-  const accounts = await composeOwnWork(config, { audit, clock, log, metrics, lifecycle })
+  const ownWork = { audit, clock, log, metrics, lifecycle }
+  composeOwnWork(config, ownWork)
+  const accounts = await composeAccounts(config, ownWork)
   const brokers = composeBrokers(config, { clusters, audit, log, lifecycle, closed: accounts.closed })
   const cookies = createCookies(origin, config.sessions.absolute)
   const routeHosts = composeRouteHosts(config, { cookies, metrics, lifecycle, stopping: stopping.signal })

@@ -108,6 +108,7 @@ const LABELS: Readonly<Record<Label, string>> = {
   issuer: 'Name of a provider in the configuration; `none` for a token that no provider was found for',
   cached: '`true` when the verified token was at hand',
   cluster: 'Name of a cluster in the configuration',
+  broker: 'Name of a broker in the configuration',
 }
 
 /** docs/reference/metrics.md */

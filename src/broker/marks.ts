@@ -112,10 +112,18 @@ export function isOf(broker: string, { metadata }: KubernetesObject): boolean {
   return metadata.labels?.[`${MARK}broker`] === broker
 }
 
-/** How an object that was found relates to a request: written by it, by an earlier one of the same key, or by neither. */
-export function relationOf({ metadata }: KubernetesObject, asked: Asked): 'this-attempt' | 'same-request' | 'same-key' | 'another' {
-  const { labels = {}, annotations = {} } = metadata
+/**
+ * How an object that was found relates to a request: written by it, by an earlier one of the same key, or by neither. One that
+ * is being deleted, or belongs to another owner than the one now, is no result of this request: it goes with what it is of.
+ */
+export function relationOf(
+  { metadata }: KubernetesObject,
+  asked: Asked,
+  ownerUid: string | undefined,
+): 'this-attempt' | 'same-request' | 'same-key' | 'another' {
+  const { labels = {}, annotations = {}, deletionTimestamp } = metadata
   if (labels[`${MARK}broker`] !== asked.broker || labels[`${MARK}caller`] !== asked.caller) return 'another'
+  if (deletionTimestamp !== undefined || labels[`${MARK}owner`] !== ownerUid) return 'another'
   if (annotations[`${MARK}attempt`] === asked.attempt) return 'this-attempt'
   if (asked.key === undefined || annotations[`${MARK}idempotency-key`] !== asked.key) return 'another'
   return annotations[`${MARK}request`] === asked.request ? 'same-request' : 'same-key'

@@ -32,28 +32,28 @@ export interface StandIn {
   readonly name: ComputedText | undefined
 }
 
-interface Common {
+interface AnyStep {
   /** Names the result for later steps. */
   readonly as: string
   readonly review: StandIn | undefined
 }
 
-export interface ObjectStep extends Common, Place {
+export interface ObjectStep extends AnyStep, Place {
   readonly do: 'create' | 'apply'
   readonly object: Template
   readonly ownedBy: string | undefined
 }
 
-export interface ChangeStep extends Common, Place {
+export interface ChangeStep extends AnyStep, Place {
   readonly do: 'patch' | 'status'
   readonly change: Template
 }
 
-export interface DeleteStep extends Common, Place {
+export interface DeleteStep extends AnyStep, Place {
   readonly do: 'delete'
 }
 
-export interface TokenStep extends Common, Place {
+export interface TokenStep extends AnyStep, Place {
   readonly do: 'token'
   readonly audiences: readonly [string, ...string[]]
   readonly expirationSeconds: number

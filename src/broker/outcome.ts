@@ -42,7 +42,7 @@ export async function madeBefore(
   user: UserClient,
   at: Located,
   asked: Asked,
-  nameIsUnique: boolean,
+  { nameIsUnique, ownerUid }: { readonly nameIsUnique: boolean; readonly ownerUid: string | undefined },
   error: unknown,
 ): Promise<KubernetesObject> {
   const taken = isTaken(error)
@@ -51,7 +51,7 @@ export async function madeBefore(
   const found = await read(user, at)
   if (found === 'forbidden' && taken && nameIsUnique) return stub(at)
   if (typeof found === 'string') throw refusalOf(error)
-  switch (relationOf(found, asked)) {
+  switch (relationOf(found, asked, ownerUid)) {
     case 'this-attempt':
     case 'same-request':
       return found

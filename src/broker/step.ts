@@ -60,8 +60,9 @@ export async function carryOut(planned: Planned, writing: Writing): Promise<Wrot
 async function writeObject(at: Located, step: ObjectStep, writing: Writing): Promise<KubernetesObject> {
   const { account, asked, proof, callerText } = writing
   const { kind, namespace, name } = at
-  const object = markedObject(kind, namespace, name, filled(step.object, writing), asked, ownerOf(step.ownedBy, writing), callerText)
-  if (step.do === 'create') return create(at, object, await proof(0), writing, usesUnique(step))
+  const owner = ownerOf(step.ownedBy, writing)
+  const object = markedObject(kind, namespace, name, filled(step.object, writing), asked, owner, callerText)
+  if (step.do === 'create') return create(at, object, await proof(0), writing, { nameIsUnique: usesUnique(step), ownerUid: uidOf(owner) })
   try {
     return await account.apply(await proof(0), await proof(1), object)
   } catch (error) {
@@ -70,12 +71,18 @@ async function writeObject(at: Located, step: ObjectStep, writing: Writing): Pro
 }
 
 /** Creates, and where it cannot be known whether that was done looks, so that a retry makes no second object. */
-async function create(at: Located, object: KubernetesObject, proof: ReviewedAction, { user, account, asked }: Writing, unique: boolean) {
+async function create(
+  at: Located,
+  object: KubernetesObject,
+  proof: ReviewedAction,
+  { user, account, asked }: Writing,
+  of: { readonly nameIsUnique: boolean; readonly ownerUid: string | undefined },
+) {
   try {
     return await account.create(proof, object)
   } catch (error) {
     if (!isTaken(error) && !isOpen(error)) throw refusalOf(error)
-    return madeBefore(user, at, asked, unique, error)
+    return madeBefore(user, at, asked, of, error)
   }
 }
 
@@ -118,8 +125,9 @@ async function mint(planned: Planned, step: TokenStep, writing: Writing): Promis
     const { key, ownedBy } = step.into
     // A Secret's type cannot be changed later, and this one means nothing to Kubernetes itself.
     const holding = { type: 'Opaque', stringData: { [key]: token.expose() } }
-    const object = markedObject(into.kind, into.namespace, into.name, holding, asked, ownerOf(ownedBy, writing), callerText)
-    await create(into, object, await proof(1), writing, usesUnique(step.into))
+    const owner = ownerOf(ownedBy, writing)
+    const object = markedObject(into.kind, into.namespace, into.name, holding, asked, owner, callerText)
+    await create(into, object, await proof(1), writing, { nameIsUnique: usesUnique(step.into), ownerUid: uidOf(owner) })
   }
   return { kind: step.kind, object: undefined, token: { value: token, expires } }
 }
@@ -146,6 +154,10 @@ function filled(template: Template, { variables, objects }: Writing): Readonly<R
   const value = template.fill({ ...variables, written })
   if (!isRecord(value)) throw new Refusal('template_failed')
   return value as Readonly<Record<string, Json>>
+}
+
+function uidOf(owner: Owner | undefined): string | undefined {
+  return owner?.object.metadata.uid
 }
 
 function ownerOf(name: string | undefined, { objects }: Writing): Owner | undefined {

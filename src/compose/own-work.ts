@@ -2,20 +2,33 @@
  * What Mandate does with accounts of its own, without being asked.
  *
  * Security: the capability for it is made here and handed to what runs by itself; no door and no step may import this
- * file or the one it is made from (`biome.json`).
+ * file or the one it is made from (`biome.json`). A broker's account that may do what is on the deny-list keeps the gateway
+ * from starting; one that is found to later, or of which nothing is known yet, writes nothing.
  */
+import { hostname } from 'node:os'
 import type { AuditSink } from '../audit/audit-sink.ts'
-import type { Clock } from '../clock.ts'
+import { accountRights } from '../broker/account-rights.ts'
+import { tendedKinds } from '../broker/tended.ts'
+import { type Clock, pause } from '../clock.ts'
+import { Complaint } from '../complaint.ts'
+import { type BrokerConfig, leaseOf } from '../config/broker.ts'
+import type { ClusterConfig } from '../config/cluster.ts'
 import type { Config } from '../config/config.ts'
+import { isSystemNamespace } from '../config/deny-list.ts'
 import { secretSource } from '../config/references.ts'
-import type { Refusal } from '../errors.ts'
-import { createApiServer } from '../kubernetes/api-server.ts'
+import { Refusal } from '../errors.ts'
+import { type AccountReview, watchAccount } from '../kubernetes/account-excess.ts'
+import { deniedProbes, excessProbes, neededProbes } from '../kubernetes/account-probes.ts'
 import { watchBrokerRights } from '../kubernetes/broker-rights.ts'
+import { orphanSweep } from '../kubernetes/orphan-sweep.ts'
+import { sweepRights } from '../kubernetes/orphans.ts'
 import { OWN_TASKS } from '../kubernetes/own-tasks.ts'
 import { createOwnWork } from '../kubernetes/own-work.ts'
+import { elect } from '../kubernetes/runtime/election.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import { apiServerOf } from './brokers.ts'
 
 export interface OwnWorkSurroundings {
   readonly audit: AuditSink
@@ -31,19 +44,98 @@ export interface Accounts {
   closed(broker: string): Refusal | undefined
 }
 
+/** How long a start waits to hear what an account may do; after that the broker is closed until it is heard. */
+const FIRST_LOOK_WITHIN_MS = 15_000
+const NAMED = 10
+
 /** Watches, for each cluster that is impersonated to, what the account for it may do besides. */
-export async function composeOwnWork(
-  { clusters }: Config,
-  { audit, clock, log, metrics, lifecycle }: OwnWorkSurroundings,
-): Promise<Accounts> {
-  for (const { name, server, ca, as } of Object.values(clusters)) {
+export function composeOwnWork({ clusters }: Config, { audit, clock, log, metrics, lifecycle }: OwnWorkSurroundings): void {
+  for (const cluster of Object.values(clusters)) {
+    const { name, as } = cluster
     if (as.kind !== 'impersonate') continue
-    const trusted = ca === undefined ? undefined : secretSource(ca)
-    const apiServer = createApiServer({ origin: server, ...(trusted === undefined ? {} : { ca: () => trusted.read().expose() }) })
+    const apiServer = apiServerOf(cluster)
     const own = createOwnWork(apiServer, { token: secretSource(as.token), audit, resource: `cluster/${name}`, tasks: OWN_TASKS })
     lifecycle.onStop(`connections of own work at ${name}`, () => apiServer.close())
     const watching = watchBrokerRights({ cluster: name, own, clock, log, metrics })
     lifecycle.onStop(`rights of the account at ${name}`, () => watching.stop())
   }
-  return { closed: () => undefined }
+}
+
+/**
+ * Watches what the accounts of brokers may do, and sweeps for what lost its owner. Rejects with a Complaint when an account
+ * may do what is on the deny-list.
+ */
+export async function composeAccounts({ brokered, clusters }: Config, surroundings: OwnWorkSurroundings): Promise<Accounts> {
+  const found = new Map<string, AccountReview | undefined>()
+  const looks = Object.values(brokered).map(async (broker) => {
+    const cluster = clusters[broker.cluster]
+    if (cluster === undefined || broker.account === undefined) return
+    found.set(broker.name, undefined)
+    await composeAccount(broker, broker.account, cluster, surroundings, (review) => found.set(broker.name, review))
+    const denied = found.get(broker.name)?.denied ?? []
+    if (denied.length > 0) throw tooMuch(broker.name, denied)
+  })
+  await Promise.all(looks)
+  return {
+    closed(broker) {
+      if (!found.has(broker)) return undefined
+      const review = found.get(broker)
+      if (review === undefined) return new Refusal('account_unseen')
+      return review.denied.length > 0 ? new Refusal('account_excessive') : undefined
+    },
+  }
+}
+
+/** Begins to watch and to sweep; resolves once the first look is over, or has taken too long. */
+async function composeAccount(
+  broker: BrokerConfig,
+  account: NonNullable<BrokerConfig['account']>,
+  cluster: ClusterConfig,
+  { audit, clock, log, metrics, lifecycle }: OwnWorkSurroundings,
+  seen: (review: AccountReview) => void,
+): Promise<void> {
+  const { name, cleanup, namespaces, deniedOpen } = broker
+  const apiServer = apiServerOf(cluster)
+  lifecycle.onStop(`connections of the account of ${name}`, () => apiServer.close())
+  const tended = tendedKinds(broker)
+  const mode = cleanup?.mode ?? 'report'
+  const tasks = { ...OWN_TASKS, sweep: sweepRights({ ...tended, mode }) }
+  const own = createOwnWork(apiServer, { token: secretSource(account.token), audit, resource: `brokered/${name}`, tasks })
+  const declared = accountRights(broker)
+  const first = Promise.withResolvers<void>()
+  const watching = watchAccount({
+    account: name,
+    own: own('account-review'),
+    denied: deniedProbes({ namespaces, lifted: deniedOpen, declared }),
+    excess: namespaces === '*' ? [] : excessProbes(namespaces, declared),
+    needed: neededProbes(declared),
+    clock,
+    log,
+    seen(review) {
+      seen(review)
+      first.resolve()
+    },
+  })
+  lifecycle.onStop(`rights of the account of ${name}`, () => watching.stop())
+  const lease = leaseOf(broker)
+  if (cleanup !== undefined && lease !== undefined && tended.kinds.length > 0) {
+    const { every, most } = cleanup
+    const sweeping = { own: own('sweep'), broker: name, ...tended, namespaces, mode, everyMs: every, most, clock, log, metrics }
+    const lifted = deniedOpen.includes('system-namespaces')
+    const lead = orphanSweep({ ...sweeping, ...(lifted ? {} : { exceptNamespace: isSystemNamespace }) })
+    const work = { lease: own('lease'), upkeep: own('lease-upkeep') }
+    const election = elect({ own: work, ...lease, identity: hostname(), clock, log, lead })
+    lifecycle.onStop(`sweep of ${name}`, () => election.stop())
+  }
+  const given = new AbortController()
+  await Promise.race([first.promise, pause(clock, FIRST_LOOK_WITHIN_MS, given.signal)])
+  given.abort()
+}
+
+function tooMuch(broker: string, denied: readonly string[]): Complaint {
+  const more = denied.length > NAMED ? `, and ${denied.length - NAMED} more` : ''
+  return new Complaint(
+    `brokered.${broker}.account may do what no broker may (account_excessive): ${denied.slice(0, NAMED).join(', ')}${more}\n` +
+      '  mend: give it the rights that "mandate rbac" prints and no others, or lift what it needs by deniedOpen',
+  )
 }

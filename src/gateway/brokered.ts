@@ -2,7 +2,7 @@
  * Brokered operations: a method and a path that lead to what the operator declared, as the caller.
  *
  * Security: method, path and everything that is done come from the configuration; of a request only the parameters of the
- * path, the body and a few query fields of lists are read. Every answer is JSON in a sandbox. A cookie writes only from the
+ * path, the body and a few query fields of lists are read. Every answer is in a sandbox: JSON of ours, or what the API server says to the user. A cookie writes only from the
  * origin of its host, and opens nothing that another site led the browser to, as under /clusters.
  */
 import type { Attempt } from '../access.ts'
@@ -121,17 +121,16 @@ export function brokeredAttempt(
     source: cluster.source,
     sourceName: cluster.sourceName,
   }
-  if (asUser === undefined) {
-    if (visit.target.search !== '') throw new Refusal('parameter_invalid', { detail: 'this operation takes no query' })
-    return { attempt, act: writingAct(brokered, operation, path, visit), stream: false }
-  }
-  const query = askedQuery(asUser, visit)
-  const stream = isTrue(query.get('watch'))
-  return { attempt, act: passingAct(brokered, operation, asUser, path, query, visit, bodyLimit), stream }
+  if (asUser === undefined) return { attempt, act: writingAct(brokered, operation, path, visit), stream: false }
+  // Of the query only this is looked at before it is known who asks: what goes on has a place among the streams.
+  const query = queryOf(visit, ['watch'])
+  const stream = asUser.watch && isTrue(query.get('watch'))
+  return { attempt, act: passingAct(brokered, operation, asUser, path, stream, visit, bodyLimit), stream }
 }
 
-function writingAct({ target }: Brokered, operation: Operation, path: Found['path'], { request, response, requestId, head }: Visit): Act {
-  return brokeredAct(target, operation, {
+function writingAct({ target }: Brokered, operation: Operation, path: Found['path'], visit: Visit): Act {
+  const { request, response, requestId, head } = visit
+  const act = brokeredAct(target, operation, {
     request,
     response,
     attempt: requestId,
@@ -140,6 +139,10 @@ function writingAct({ target }: Brokered, operation: Operation, path: Found['pat
     idempotencyKey: head.values.get('idempotency-key'),
     answer: (status, value) => answered(response, status, value, requestId),
   })
+  return async (grant) => {
+    if (visit.target.search !== '') throw new Refusal('parameter_invalid', { detail: 'this operation takes no query' })
+    return act(grant)
+  }
 }
 
 /** Sends it to the API server as the user: reads, and deletes that need no rights of ours. */
@@ -148,18 +151,20 @@ function passingAct(
   operation: Operation,
   asUser: AsUser,
   path: Found['path'],
-  query: URLSearchParams,
-  { request, response }: Visit,
+  stream: boolean,
+  visit: Visit,
   bodyLimit: number,
 ): Act {
-  return (grant) => {
+  const { request, response } = visit
+  return async (grant) => {
+    const query = askedQuery(asUser, visit)
     const at = asUserPath(target.broker, asUser, path, grant.caller.principal, target.log, operation.name)
     const act = kubernetesAct(cluster.upstream, {
       request,
       response,
       path: query.size === 0 ? at : `${at}?${query}`,
       mount: '',
-      stream: isTrue(query.get('watch')),
+      stream,
       piecewise: true,
       writes: asUser.do === 'delete',
       effect: `${request.method} ${at.slice(0, MOST_RECORDED)}`,

@@ -33,7 +33,12 @@ const objectsOf = (path: string) => parseAllDocuments(contentOf(path)).map((docu
 
 describe('the examples', () => {
   test('are all known here', () => {
-    const others = ['examples/impersonation-rbac.yaml', 'examples/kube-apiserver-authentication.yaml', 'examples/kubernetes-client']
+    const others = [
+      'examples/agentic-sessions',
+      'examples/impersonation-rbac.yaml',
+      'examples/kube-apiserver-authentication.yaml',
+      'examples/kubernetes-client',
+    ]
     assert.deepEqual(filesOf('examples/*'), [...Object.keys(UNWISE), ...others].sort())
   })
 

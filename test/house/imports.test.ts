@@ -20,7 +20,20 @@ const FLOORS: ReadonlyArray<readonly string[]> = [
   ['providers', 'audit', 'store'],
   ['config'],
 ]
-const LEAVES = ['principal', 'credential', 'decision', 'grant', 'errors', 'secret', 'clock', 'log', 'metrics', 'lifecycle', 'complaint']
+const LEAVES = [
+  'principal',
+  'credential',
+  'decision',
+  'grant',
+  'errors',
+  'secret',
+  'clock',
+  'log',
+  'metrics',
+  'lifecycle',
+  'complaint',
+  'gives-away',
+]
 
 interface Import {
   readonly from: string
