@@ -30,11 +30,21 @@ const kind = z
     group: z
       .string()
       .regex(/^(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)?$/, 'expected an API group, or nothing for the core group')
-      .default(''),
-    version: z.string().regex(/^v\d{1,3}(?:(?:alpha|beta)\d{1,3})?$/, 'expected a version such as v1 or v1alpha1'),
-    resource: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'expected a resource in the plural, such as jobs'),
-    kind: z.string().regex(/^[A-Z][A-Za-z0-9]{0,62}$/, 'expected a kind such as Job'),
-    namespaced: z.boolean().default(true),
+      .default('')
+      .describe('Its API group, such as batch; nothing for the core group'),
+    version: z
+      .string()
+      .regex(/^v\d{1,3}(?:(?:alpha|beta)\d{1,3})?$/, 'expected a version such as v1 or v1alpha1')
+      .describe('Such as v1'),
+    resource: z
+      .string()
+      .regex(/^[a-z][a-z0-9-]{0,62}$/, 'expected a resource in the plural, such as jobs')
+      .describe('In the plural, as in paths: jobs'),
+    kind: z
+      .string()
+      .regex(/^[A-Z][A-Za-z0-9]{0,62}$/, 'expected a kind such as Job')
+      .describe('As in objects: Job'),
+    namespaced: z.boolean().default(true).describe('Whether its objects are in namespaces'),
   })
   .describe('One kind of object, as the API server names it')
 
@@ -56,7 +66,7 @@ const where = {
   kind: word.describe('One of kinds'),
   namespace: computed.optional().describe('For kinds in namespaces; one of namespaces'),
 }
-const named = { ...where, name: computed }
+const named = { ...where, name: computed.describe('Of the object; always made here, never by the API server') }
 const step = { as: word.optional().describe('Names what was written for later steps, as written.NAME'), review: review.optional() }
 const owned = {
   ownedBy: word.optional().describe('An earlier step or one of given: what is written goes when that is gone'),
@@ -124,20 +134,23 @@ const write = z.discriminatedUnion('do', [create, apply, patch, status, token, r
 const read = z
   .strictObject({
     ...where,
-    do: z.enum(['get', 'list', 'delete']),
+    do: z.enum(['get', 'list', 'delete']).describe('What is asked of the API server'),
     name: computed.optional().describe('For get and delete'),
     watch: z.boolean().default(false).describe('For list: take ?watch=1 as well'),
   })
   .describe("Passed to the API server with the user's own credential, always")
 
 const operation = z.strictObject({
-  name,
+  name: name.describe('Names it in records, and in the keys of retries'),
   match: z.strictObject({
     host: hostName.optional().describe('The host name it is served under; default: that of publicUrl'),
-    method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']),
+    method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']).describe('GET, and DELETE as the user, for asUser; any other for writes'),
     path: operationPath.describe('Whole segments; {name} takes one and gives it to expressions as path.name'),
   }),
-  body: z.record(z.string(), z.json()).optional().describe('JSON Schema (2020-12) of the body; without it there is none'),
+  body: z
+    .record(z.string(), z.json().describe('A keyword of JSON Schema'))
+    .optional()
+    .describe('JSON Schema (2020-12) of the body; without it there is none'),
   given: z
     .record(word, z.strictObject(named))
     .default({})
@@ -158,7 +171,7 @@ export const broker = z.strictObject({
     .union([z.array(z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'expected a namespace')).min(1), z.literal('*')])
     .describe('Where it works; "*" for everywhere but system namespaces'),
   kinds: z.record(word, kind).describe('The kinds that it works with'),
-  operations: z.array(operation).min(1),
+  operations: z.array(operation).min(1).describe('What it does, each under a method and a path of its own'),
   deniedOpen: z.array(z.enum(DENIED)).default([]).describe('What of the deny-list is allowed all the same'),
   rightsOpen: z
     .array(text)
@@ -172,9 +185,14 @@ export const broker = z.strictObject({
   cleanup: z
     .strictObject({
       mode: z.enum(['report', 'delete']).default('report').describe('Tell of what would be deleted, or delete what two sweeps have found'),
-      every: duration.prefault('10m'),
+      every: duration.prefault('10m').describe('From the end of a sweep to the next'),
       most: z.int().min(1).max(1000).default(20).describe('Most objects deleted in one sweep'),
-      lease: z.strictObject({ namespace: text, name: name.optional() }).describe('By which one replica alone sweeps'),
+      lease: z
+        .strictObject({
+          namespace: text.describe('Where the Lease is'),
+          name: name.optional().describe('Its name; default: mandate- and the name of the broker'),
+        })
+        .describe('By which one replica alone sweeps'),
     })
     .optional()
     .describe('Finds objects that it wrote and whose owner is gone'),
