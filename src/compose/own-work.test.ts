@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { parseAllDocuments } from 'yaml'
 import { memorySink } from '../audit/audit-sink.fake.ts'
 import { createFakeClock } from '../clock.fake.ts'
@@ -11,7 +12,7 @@ import { startKubernetes } from '../dev/kubernetes/server.ts'
 import { Lifecycle } from '../lifecycle.ts'
 import { createLog } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
-import { composeOwnWork } from './own-work.ts'
+import { composeAccounts, composeOwnWork } from './own-work.ts'
 
 const RBAC = readFileSync(new URL('../../examples/impersonation-rbac.yaml', import.meta.url), 'utf8')
 const TOKEN = 'MANDATE_TEST_BROKER_TOKEN'
@@ -70,4 +71,75 @@ test('finds nothing to say of the account in the example', async (t) => {
 test('has nothing to do where nobody is impersonated', async (t) => {
   const { clock } = await gaugeFor(t, [], '{ kind: forward-token }')
   assert.equal(clock.pending, 0)
+})
+
+const BROKER = `
+    namespaces: [team-a]
+    kinds: { map: { version: v1, resource: configmaps, kind: ConfigMap } }
+    operations:
+      - name: create
+        match: { method: POST, path: "/maps" }
+        writes: [{ do: create, kind: map, namespace: team-a, name: a, object: {} }]
+`
+
+/** The account of a broker at a small API server, whose groups may change. */
+async function accountAt(t: TestContext, server?: string) {
+  const groups = ['system:serviceaccounts']
+  const account = { username: 'system:serviceaccount:mandate:gateway', groups }
+  const serviceAccounts = new Map([['YnJva2Vy', account]])
+  const cluster = await startKubernetes({ authenticate: async () => undefined, serviceAccounts, seed: [] })
+  t.after(() => cluster.close())
+  process.env[TOKEN] = 'YnJva2Vy'
+  const config = parseConfig(`
+publicUrl: http://localhost:8080
+listen: { http: { port: 0 } }
+store: { memory: singleReplica }
+providers:
+  corp: { kind: oidc, issuer: "https://issuer.invalid", clientId: mandate, clientAuth: { method: none }, audience: mandate }
+clusters:
+  here: { server: "${server ?? cluster.url}", allow: {}, as: { kind: forward-token } }
+brokered:
+  maps:
+    cluster: here
+    account: { token: { env: ${TOKEN} } }${BROKER}`)
+  const [audit, clock, metrics, lifecycle] = [memorySink(), createFakeClock(), createMetrics(), new Lifecycle()]
+  t.after(() => lifecycle.stop())
+  const compose = () => composeAccounts(config, { audit, clock, log: createLog(() => undefined), metrics, lifecycle })
+  return { groups, clock, compose }
+}
+
+test('does not start with an account that may do what no broker may', async (t) => {
+  const { groups, compose } = await accountAt(t)
+  groups.push('system:masters')
+  await assert.rejects(compose(), /brokered\.maps\.account may do what no broker may \(account_excessive\)/)
+})
+
+test('closes a broker whose account is given too much while it runs, and opens it when that is taken back', async (t) => {
+  const { groups, clock, compose } = await accountAt(t)
+  const accounts = await compose()
+  const until = async (code: string | undefined, ms: number) => {
+    await clock.advance(ms)
+    // The look has a time of its own that must not pass: from here on only real time does.
+    for (const deadline = Date.now() + 10_000; accounts.closed('maps')?.code !== code; await setImmediate())
+      assert.ok(Date.now() < deadline, `it is not ${code}`)
+    // And it must have ended before time goes on.
+    for (const deadline = Date.now() + 10_000; clock.pending !== 1; await setImmediate()) assert.ok(Date.now() < deadline)
+  }
+  for (const deadline = Date.now() + 10_000; clock.pending !== 1; await setImmediate()) assert.ok(Date.now() < deadline)
+  assert.equal(accounts.closed('maps'), undefined)
+  groups.push('system:masters')
+  await until('account_excessive', 30_000)
+  groups.pop()
+  await until(undefined, 30_000)
+})
+
+test('is closed while nobody can tell what its account may do', async (t) => {
+  const { clock, compose } = await accountAt(t, 'http://127.0.0.1:9')
+  const composing = compose()
+  for (let over = false; !over; await setImmediate()) {
+    if (clock.pending > 0) await clock.advance(15_000)
+    over = await Promise.race([composing.then(() => true), setImmediate(false)])
+  }
+  assert.equal((await composing).closed('maps')?.code, 'account_unseen')
+  assert.equal((await composing).closed('another'), undefined)
 })

@@ -16,7 +16,10 @@ const also =
   (draft: Draft) =>
     [change, ...changes].map((each) => each(draft))
 const routed = (host: string, path: string) => (draft: Draft) => {
-  draft['routes'] = [{ match: { host, path }, allow: { callers: ['machine'] }, upstream: 'https://app.svc' }]
+  draft['routes'] = [
+    ...((draft['routes'] as object[] | undefined) ?? []),
+    { match: { host, path }, allow: { callers: ['machine'] }, upstream: 'https://app.svc' },
+  ]
 }
 const named =
   (...names: string[]) =>
@@ -45,8 +48,9 @@ describe('refuses what Mandate keeps for itself', () => {
       assert.equal(one(served({ path, host: 'mandate.example' })), reserved)
     })
   test('on another host', () => {
-    assert.equal(one(served({ path: '/.mandate/session', host: 'app.example' })), reserved)
-    assert.deepEqual(problemsOf(served({ path: '/login', host: 'app.example' }, { path: '/{any}/x', host: 'app.example' })), [])
+    const app = routed('app.example', '/page')
+    assert.equal(one(also(served({ path: '/.mandate/session', host: 'app.example' }), app)), reserved)
+    assert.deepEqual(problemsOf(also(served({ path: '/login', host: 'app.example' }, { path: '/{any}/x', host: 'app.example' }), app)), [])
   })
 })
 
@@ -59,7 +63,13 @@ describe('refuses a host', () => {
   test('of other machines while publicUrl is plain http', () => {
     const plain = 'operations.0.match.host | would be served over plain http, as publicUrl is, to other machines'
     assert.equal(one(also(served({ path: '/x', host: 'app.example' }), onLoopback)), plain)
-    assert.deepEqual(problemsOf(also(served({ path: '/x', host: 'app.localhost' }, { path: '/x' }), onLoopback)), [])
+    const app = routed('app.localhost', '/page')
+    assert.deepEqual(problemsOf(also(served({ path: '/x', host: 'app.localhost' }, { path: '/x' }), onLoopback, app)), [])
+  })
+  test('that no route has, since it would have no cookies and no origin', () => {
+    const stray = 'operations.0.match.host | is neither the host of publicUrl nor that of a route'
+    assert.equal(one(served({ path: '/x', host: 'app.example' })), stray)
+    assert.equal(one(also(served({ path: '/x', host: 'app.example' }), routed('other.example', '/x'))), stray)
   })
 })
 
@@ -94,7 +104,7 @@ describe('refuses two operations that could take one request', () => {
       { path: '/b/{x}' },
       { path: '/a' },
     ]
-    assert.deepEqual(problemsOf(served(...all)), [])
+    assert.deepEqual(problemsOf(also(served(...all), routed('app.example', '/page'))), [])
   })
 })
 
@@ -127,6 +137,9 @@ describe('refuses an operation that hides what a route names', () => {
     })
   }
   test('and takes the path of a route on another host', () => {
-    assert.deepEqual(problemsOf(also(served({ path: '/a/b', host: 'api.example' }), routed('app.example', '/a/b'))), [])
+    assert.deepEqual(
+      problemsOf(also(served({ path: '/a/b', host: 'api.example' }), routed('app.example', '/a/b'), routed('api.example', '/page'))),
+      [],
+    )
   })
 })

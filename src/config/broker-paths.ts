@@ -61,7 +61,7 @@ function hostFaults(config: Parts, { at, host }: Served): Fault[] {
   const { protocol, hostname } = new URL(config.publicUrl)
   const path = `${at}.match.host`
   if (aliasesOf(config).has(host))
-    return [{ path, problem: 'is another name of the sign-in host', mend: `write ${hostname}, or a host of its own` }]
+    return [{ path, problem: 'is another name of the sign-in host', mend: `write ${hostname}, or the host of a route` }]
   if (protocol === 'http:' && !isLoopbackHost(host) && !host.endsWith('.localhost')) {
     return [
       {
@@ -71,6 +71,11 @@ function hostFaults(config: Parts, { at, host }: Served): Fault[] {
       },
     ]
   }
+  // Only the sign-in host and the hosts of routes have cookies, and an origin that writes are compared with.
+  if (host !== hostname && !config.routes.some(({ match }) => match.host === host))
+    return [
+      { path, problem: 'is neither the host of publicUrl nor that of a route', mend: 'leave it out, or write the host of one of routes' },
+    ]
   return []
 }
 
