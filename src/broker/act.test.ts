@@ -353,7 +353,7 @@ describe('several writes', () => {
       (asked, response) => (asked.path.includes('/jobs') ? { status: 422, body: { reason: 'Invalid' } } : answering(asked, response)),
       { writes: [CREATE_SESSION, JOB] },
     )
-    assert.match((await ask()).refusal?.detail ?? '', /^written before it: sessions s-/)
+    assert.match((await ask()).refusal?.detail ?? '', /written before it: sessions s-/)
   })
   test('who was reviewed for another action gets no more than the name', async (t) => {
     const { ask } = await set(t, answering, { writes: [CREATE_SESSION, { ...JOB, as: 'job' }], answer: 'job' })
@@ -361,6 +361,133 @@ describe('several writes', () => {
     assert.deepEqual(Object.keys(value).sort(), ['apiVersion', 'kind', 'metadata'])
     assert.deepEqual(Object.keys(value['metadata'] as object).sort(), ['name', 'namespace', 'uid'])
   })
+})
+
+test('who was reviewed for another action does not hear what the API server says of an object', async (t) => {
+  const quoted = 'spec.template: Invalid value: {"password":"of-somebody-else"}'
+  const patch = { do: 'patch', kind: 'job', namespace: IN_PROJECT, name: 'theirs', patch: { spec: {} } }
+  const answering: Answering = (asked) => (isReview(asked) ? ALLOWED : { status: 422, body: { reason: 'Invalid', message: quoted } })
+  const standIn = await set(t, answering, { writes: [{ ...patch, review: { verb: 'create', kind: 'session' } }] })
+  const { refusal } = await standIn.ask()
+  assert.deepEqual([refusal?.code, refusal?.detail, refusal?.said], ['object_invalid', 'it said Invalid', undefined])
+  const themselves = await set(t, answering, { writes: [patch] })
+  assert.equal((await themselves.ask()).refusal?.said, quoted)
+})
+
+describe('an apply', () => {
+  const APPLY = { ...CREATE_SESSION, do: 'apply', name: 'one' }
+  const standing =
+    (metadata: object | undefined): Answering =>
+    (asked, response) => {
+      if (asked.method !== 'GET') return making(asked, response)
+      if (metadata === undefined) return { status: 404, body: { reason: 'NotFound' } }
+      return { status: 200, body: { apiVersion: 'example/v1', kind: 'Session', metadata } }
+    }
+  test('to what somebody else wrote is refused: the marks would claim it', async (t) => {
+    for (const metadata of [{ uid: 'u' }, { uid: 'u', labels: { 'mandate/broker': 'others' } }]) {
+      const stage = await set(t, standing(metadata), { writes: [APPLY] })
+      assert.equal((await stage.ask()).refusal?.code, 'object_not_ours')
+      assert.deepEqual(stage.byAccount(), [])
+    }
+  })
+  test('to what the user may not see is refused', async (t) => {
+    const answering: Answering = (asked, response) => (asked.method === 'GET' ? { status: 403, body: {} } : making(asked, response))
+    const stage = await set(t, answering, { writes: [APPLY] })
+    assert.equal((await stage.ask()).refusal?.code, 'not_permitted')
+    assert.deepEqual(stage.byAccount(), [])
+  })
+  test('to its own is bound to that very object, and makes what is not there', async (t) => {
+    for (const [metadata, uid] of [
+      [{ uid: 'u', labels: { 'mandate/broker': 'sessions' } }, 'u'],
+      [undefined, undefined],
+    ] as const) {
+      const stage = await set(t, standing(metadata), { writes: [APPLY] })
+      assert.equal((await stage.ask()).status, 200)
+      assert.equal((stage.byAccount()[0]?.body as { metadata: { uid?: string } } | undefined)?.metadata.uid, uid)
+    }
+  })
+})
+
+describe('a caller whose login ends', () => {
+  const ending = (at: (asked: Asked) => boolean) => {
+    const login = new AbortController()
+    const answering: Answering = (asked, response) => {
+      if (at(asked)) login.abort()
+      return making(asked, response)
+    }
+    return { answering, caller: bearerCaller(USER_TOKEN, { ended: login.signal }) }
+  }
+  test('during the reviews has nothing written', async (t) => {
+    const { answering, caller } = ending(isReview)
+    const stage = await set(t, answering)
+    assert.equal((await stage.ask({ caller })).refusal?.code, 'token_revoked')
+    assert.deepEqual(stage.byAccount(), [])
+  })
+  test('within a step has no more of it written', async (t) => {
+    const login = new AbortController()
+    const minted = { token: 'x', expirationTimestamp: '2026-01-01T00:00:00Z' }
+    const answering: Answering = (asked, response) => {
+      if (!asked.path.includes('/token')) return making(asked, response)
+      login.abort()
+      return { status: 201, body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', metadata: {}, status: minted } }
+    }
+    const into = { secret: 't', key: 'token', ownedBy: 'session' }
+    const token = { do: 'token', namespace: IN_PROJECT, serviceAccount: 'runner', audiences: ['a'], expirationSeconds: 600, into }
+    const stage = await set(t, answering, { writes: [CREATE_SESSION, token] })
+    const caller = bearerCaller(USER_TOKEN, { ended: login.signal })
+    assert.equal((await stage.ask({ caller })).refusal?.code, 'token_revoked')
+    assert.deepEqual(
+      stage.byAccount().filter(({ path }) => path.includes('/secrets')),
+      [],
+    )
+  })
+})
+
+test('a token that could not be kept is not made', async (t) => {
+  const into = { secret: 't', key: 'token', ownedBy: 'session' }
+  const token = { do: 'token', namespace: IN_PROJECT, serviceAccount: 'runner', audiences: ['a'], expirationSeconds: 600, into }
+  const answering: Answering = (asked, response) => {
+    if (isReview(asked)) return ALLOWED
+    if (asked.method === 'GET') return { status: 403, body: {} }
+    return asked.path.startsWith(COLLECTION) ? { status: 409, body: { reason: 'AlreadyExists' } } : making(asked, response)
+  }
+  const stage = await set(t, answering, { writes: [CREATE_SESSION, token] })
+  assert.equal((await stage.ask({ key: 'k' })).refusal?.code, 'object_unknown')
+  assert.deepEqual(
+    stage.byAccount().filter(({ path }) => path.includes('/token')),
+    [],
+  )
+})
+
+test('a name that only may hold what the key made is not taken for one that does', async (t) => {
+  const named = { ...CREATE_SESSION, name: { cel: "has(body.name) ? body.name : 's-' + unique" } }
+  const answering: Answering = (asked) => {
+    if (isReview(asked)) return ALLOWED
+    return asked.method === 'GET' ? { status: 403, body: {} } : { status: 409, body: { reason: 'AlreadyExists' } }
+  }
+  const { ask } = await set(t, answering, { writes: [named] })
+  assert.equal((await ask({ key: 'k', body: { prompt: 'p', name: 'of-a-victim' } })).refusal?.code, 'object_exists')
+})
+
+test('what was given may name what is read after it', async (t) => {
+  const place = (name: unknown) => ({ kind: 'session', namespace: IN_PROJECT, name })
+  const given = { one: place('first'), two: place({ cel: 'given.one.metadata.name' }) }
+  const answering: Answering = (asked, response) =>
+    asked.method === 'GET'
+      ? { status: 200, body: { apiVersion: 'example/v1', kind: 'Session', metadata: { name: 'second', uid: 'u' } } }
+      : making(asked, response)
+  const { ask, api } = await set(t, answering, { given, writes: [CREATE_SESSION] })
+  assert.equal((await ask()).status, 201)
+  assert.equal(api.asked[1]?.path, `${COLLECTION}/second`)
+})
+
+test('an object of the kind Namespace is bound by the list of namespaces', async (t) => {
+  const kinds = { space: { version: 'v1', resource: 'namespaces', kind: 'Namespace', namespaced: false } }
+  const patch = { do: 'patch', kind: 'space', name: { cel: 'path.project' }, patch: { metadata: { labels: { a: 'b' } } } }
+  const { ask, api } = await set(t, making, { writes: [patch] }, { kinds })
+  assert.equal((await ask({ project: 'kube-system' })).refusal?.code, 'namespace_refused')
+  assert.equal((await ask({ project: 'team-c' })).refusal?.code, 'namespace_refused')
+  assert.deepEqual(api.asked, [])
 })
 
 describe('a delete as the service', () => {

@@ -82,6 +82,8 @@ async function run(target: BrokerTarget, operation: Operation, request: Brokered
   const { broker } = target
   const { path } = request
   const body = await readBody(request.request, request.response, operation, broker.bodyLimit)
+  // A body may have taken its time.
+  refuseEnded(grant)
   const { principal } = grant.caller
   const asked = askedOf({
     attempt: request.attempt,
@@ -108,7 +110,11 @@ async function run(target: BrokerTarget, operation: Operation, request: Brokered
   for (const [at, write] of plan.entries()) {
     refuseEnded(grant)
     try {
-      const proof = (nth: number) => proofs(at, nth)
+      const proof = async (nth: number) => {
+        const one = await proofs(at, nth)
+        refuseEnded(grant)
+        return one
+      }
       const writing = { user, account, asked, callerText: broker.callerText, variables, objects, proof }
       const done = await told(target, operation, () => carryOut(write, writing))
       wrote.push(done)
@@ -129,12 +135,12 @@ function askerIn(credential: Credential): Exclude<Credential, { kind: 'identity'
 async function readGiven(broker: Broker, { given }: Operation, user: UserClient, variables: Readonly<Record<string, Json>>) {
   const objects = new Map<string, Owner>()
   for (const [name, place] of given) {
-    const { kind, namespace, name: named } = locate(broker, place, variables)
+    const { kind, namespace, name: named } = locate(broker, place, { ...variables, given: objectsOf(objects) })
     const { group, version, resource } = kind
     try {
       objects.set(name, { kind, object: await user.get({ group, version, resource, namespace, name: named }) })
     } catch (error) {
-      throw refusalOf(error)
+      throw refusalOf(error, true)
     }
   }
   return objects
@@ -176,7 +182,7 @@ function recordingOf(audit: Recording, { attempt, resource }: BrokeredRequest, {
   }
 }
 
-/** A logout takes effect between two writes as well. */
+/** A logout takes effect before each write, not only before the first. */
 function refuseEnded({ caller }: Grant): void {
   if (!caller.ended.aborted) return
   const why: unknown = caller.ended.reason

@@ -6,7 +6,7 @@ import type { Principal } from '../principal.ts'
 import { ExpressionFailed } from '../template/expression.ts'
 import { principalOf } from './asked.ts'
 import type { AsUser, Broker } from './operation.ts'
-import { nameOf, namespaceOf } from './plan.ts'
+import { locate, namespaceOf } from './plan.ts'
 
 /** The path for the API server. Throws a Refusal: `parameter_invalid`, `namespace_refused`, `template_failed`. */
 export function asUserPath(
@@ -20,8 +20,10 @@ export function asUserPath(
   const variables = { path, principal: principalOf(principal) }
   try {
     const { group, version, resource } = kind
-    const where = { group, version, resource, namespace: namespaceOf(broker, namespace, variables) }
-    return name === undefined ? collectionPath(where) : namedPath({ ...where, name: nameOf(name, variables) })
+    const where = { group, version, resource }
+    if (name === undefined) return collectionPath({ ...where, namespace: namespaceOf(broker, namespace, variables) })
+    const at = locate(broker, { kind, namespace, name }, variables)
+    return namedPath({ ...where, namespace: at.namespace, name: at.name })
   } catch (error) {
     if (!(error instanceof ExpressionFailed)) throw error
     log.warn('an expression has no value for a request', { broker: broker.name, operation, problem: error.message })

@@ -2,7 +2,7 @@
  * What the API server's answers to the service account mean to the user who asked, and what became of a write that had none.
  *
  * Security: whether an object was written by this request is read with the user's own credential. Who may not read it is told
- * no more than that the name is taken, unless the name itself could only have come from this request.
+ * no more than that the name is taken, unless the name itself holds what only this request could have put there.
  */
 import { Refusal } from '../errors.ts'
 import { ApiStatus } from '../kubernetes/api-status.ts'
@@ -23,15 +23,24 @@ export function isTaken(error: unknown): boolean {
   return error instanceof ApiStatus && error.status === 409 && error.reason === 'AlreadyExists'
 }
 
-/** An answer of the API server as a refusal; what is none is given back as it is. */
-export function refusalOf(error: unknown): unknown {
+/**
+ * An answer of the API server as a refusal; what is none is given back as it is. Its own sentence may quote the whole of an
+ * object, so it is for who asked only where they read it themselves, or were reviewed for that very write (`isTheirs`).
+ */
+export function refusalOf(error: unknown, isTheirs: boolean): unknown {
   if (!(error instanceof ApiStatus)) return error
   const { status, reason, said } = error
-  const options = said === '' ? {} : { said }
+  const options = isTheirs && said !== '' ? { said } : reason === '' ? {} : { detail: `it said ${reason}` }
   if (status === 409) return new Refusal(reason === 'AlreadyExists' ? 'object_exists' : 'object_changed', options)
   if (status === 404) return new Refusal('object_unknown', options)
   if (status === 400 || status === 413 || status === 422) return new Refusal('object_invalid', options)
   return new Refusal('upstream_broke', { detail: `it answered ${status}` })
+}
+
+/** Of an object that was to be made: to whom it belongs, and whether what the API server says of it is for who asked. */
+export interface Made {
+  readonly ownerUid: string | undefined
+  readonly isTheirs: boolean
 }
 
 /**
@@ -42,15 +51,15 @@ export async function madeBefore(
   user: UserClient,
   at: Located,
   asked: Asked,
-  { nameIsUnique, ownerUid }: { readonly nameIsUnique: boolean; readonly ownerUid: string | undefined },
+  { ownerUid, isTheirs }: Made,
   error: unknown,
 ): Promise<KubernetesObject> {
   const taken = isTaken(error)
   // Without a key nobody asks twice: who finds the name taken has been too late.
-  if (taken && asked.key === undefined) throw refusalOf(error)
+  if (taken && asked.key === undefined) throw refusalOf(error, isTheirs)
   const found = await read(user, at)
-  if (found === 'forbidden' && taken && nameIsUnique) return stub(at)
-  if (typeof found === 'string') throw refusalOf(error)
+  if (found === 'forbidden' && taken && at.name.includes(asked.unique)) return stub(at)
+  if (typeof found === 'string') throw refusalOf(error, isTheirs)
   switch (relationOf(found, asked, ownerUid)) {
     case 'this-attempt':
     case 'same-request':
@@ -58,7 +67,7 @@ export async function madeBefore(
     case 'same-key':
       throw new Refusal('idempotency_key_reused')
     case 'another':
-      throw refusalOf(error)
+      throw refusalOf(error, isTheirs)
   }
 }
 

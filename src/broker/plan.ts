@@ -68,12 +68,13 @@ function intoOf(broker: Broker, { into }: TokenStep, variables: Variables): Loca
 export function locate(broker: Broker, { kind, namespace, name }: Place, variables: Variables): Located {
   const at = { kind, namespace: namespaceOf(broker, namespace, variables), name: nameOf(name, variables) }
   // A namespace is itself an object.
-  if (kind.group === '' && kind.resource === 'namespaces') refuseSystem(broker, at.name)
+  if (kind.group === '' && kind.resource === 'namespaces') refuseOthers(broker, at.name)
   return at
 }
 
-function refuseSystem(broker: Broker, namespace: string): void {
-  if (isSystemNamespace(namespace) && !broker.lifted.has('system-namespaces')) throw new Refusal('namespace_refused')
+function refuseOthers(broker: Broker, namespace: string): void {
+  const listed = broker.namespaces === '*' || broker.namespaces.has(namespace)
+  if (!listed || (isSystemNamespace(namespace) && !broker.lifted.has('system-namespaces'))) throw new Refusal('namespace_refused')
 }
 
 /** The namespace, or '' for what is in none. */
@@ -81,8 +82,7 @@ export function namespaceOf(broker: Broker, namespace: ComputedText | undefined,
   if (namespace === undefined) return ''
   const text = namespace.fill(variables)
   if (!NAMESPACE.test(text)) throw new Refusal('parameter_invalid', { detail: 'the namespace is not one' })
-  if (broker.namespaces !== '*' && !broker.namespaces.has(text)) throw new Refusal('namespace_refused')
-  refuseSystem(broker, text)
+  refuseOthers(broker, text)
   return text
 }
 

@@ -35,6 +35,8 @@ export async function readBody(request: IncomingMessage, response: ServerRespons
 async function bytesOf(request: IncomingMessage, response: ServerResponse, limit: number): Promise<Buffer> {
   const tooLarge = () => new Refusal('body_too_large', { detail: `at most ${limit} bytes` })
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge()
+  // It has gone already: neither `end` nor `close` will come any more.
+  if (request.destroyed) throw new Refusal('request_timeout', { detail: 'its body broke off' })
   if (request.headers.expect !== undefined) response.writeContinue()
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const parts: Buffer[] = []

@@ -68,6 +68,8 @@ export function answerJson(response: ServerResponse, status: number, value: unkn
 /** Sends JSON of our own, or nothing at all for `undefined`, and resolves with its length once it is out or its caller gone. */
 export async function answered(response: ServerResponse, status: number, value: unknown, requestId: string): Promise<number> {
   const body = value === undefined ? '' : `${JSON.stringify(value)}\n`
+  // Its caller has gone already: no `close` will come any more.
+  if (response.closed) return 0
   const { promise, resolve } = Promise.withResolvers<void>()
   response.once('close', resolve)
   send(response, status, 'application/json', NO_CONTENT_POLICY, body, requestId)

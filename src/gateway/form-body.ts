@@ -8,6 +8,8 @@ const MOST_BYTES = 64 * 1024
 export async function readForm(request: IncomingMessage, response: ServerResponse): Promise<URLSearchParams> {
   const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
   if (type !== 'application/x-www-form-urlencoded') throw new Refusal('csrf_refused', { detail: 'the body is not a form' })
+  // It has gone already: neither `end` nor `close` will come any more.
+  if (request.destroyed) throw new Refusal('request_timeout', { detail: 'its body broke off' })
   if (request.headers.expect !== undefined) response.writeContinue()
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const parts: Buffer[] = []

@@ -61,6 +61,11 @@ describe('refuses a schema', () => {
     'uniqueItems needs maxItems of at most 256 beside it',
   )
   refuses(
+    'with unique items that are as large as a caller likes',
+    { type: 'array', items: { type: 'object' }, maxItems: 10, uniqueItems: true },
+    'uniqueItems needs items beside it that are of type string, number, integer or boolean',
+  )
+  refuses(
     'with a key __proto__',
     JSON.parse('{"type":"object","properties":{"__proto__":{"type":"string"}}}'),
     'it names a key __proto__, which no body can have',
@@ -107,7 +112,7 @@ describe('tells of a body', () => {
     [1, 2],
     ' is to have at most 1 items',
   )
-  tells('items twice', { type: 'array', maxItems: 4, uniqueItems: true }, [{ a: 1 }, { a: 1 }], ' holds one item twice')
+  tells('items twice', { type: 'array', items: { type: 'string' }, maxItems: 4, uniqueItems: true }, ['a', 'a'], ' holds one item twice')
   tells('keys', object({}, { minProperties: 1 }), {}, ' is to have at least 1 keys')
   tells('a constant', { const: { a: 1 } }, 1, ' is to be {"a":1}')
   tells('a format', { type: 'string', format: 'date-time' }, 'yesterday', ' is to be of the format "date-time"')

@@ -3,6 +3,7 @@ import { RE2JS } from '@bufbuild/re2'
 import { DEEPEST } from './json.ts'
 
 const MOST_UNIQUE = 256
+const SCALARS: ReadonlySet<string> = new Set(['string', 'number', 'integer', 'boolean'])
 const DIALECT = 'https://json-schema.org/draft/2020-12/schema'
 
 /** Keywords under which names are the operator's own, not keywords. */
@@ -46,10 +47,14 @@ function patternProblem(pattern: unknown): string | undefined {
   }
 }
 
+/** Each item is compared with each: objects are as large as a caller likes, and a few hundred of them would take a second. */
 function uniqueProblem(schema: object): string | undefined {
   const most: unknown = 'maxItems' in schema ? schema.maxItems : undefined
-  if (typeof most === 'number' && most <= MOST_UNIQUE) return undefined
-  return `uniqueItems needs maxItems of at most ${MOST_UNIQUE} beside it`
+  if (typeof most !== 'number' || most > MOST_UNIQUE) return `uniqueItems needs maxItems of at most ${MOST_UNIQUE} beside it`
+  const items: unknown = 'items' in schema ? schema.items : undefined
+  const type: unknown = typeof items === 'object' && items !== null && 'type' in items ? items.type : undefined
+  if (typeof type === 'string' && SCALARS.has(type)) return undefined
+  return 'uniqueItems needs items beside it that are of type string, number, integer or boolean'
 }
 
 function firstProblem<T>(parts: readonly T[], problem: (part: T) => string | undefined): string | undefined {
