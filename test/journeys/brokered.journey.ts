@@ -137,7 +137,8 @@ async function setBroker(t: TestContext, start: StartWorld, operations: readonly
     },
     {
       ...more,
-      configure(config) {
+      configure(config, world) {
+        more.configure?.(config, world)
         config['brokered'] = {
           notes: {
             cluster: 'named',
@@ -302,6 +303,42 @@ export function brokered(name: string, start: StartWorld): void {
       assert.ok(lines.join('').includes('"granted"'))
       disk.full = false
       assert.equal((await ask('alice', 'POST', NOTES, { body: { text: 'hello' } })).status, 201)
+    })
+
+    test('a caller who hangs up in the midst has the write recorded to its end, and keeps no place', async (t) => {
+      const gate = { closed: false, reached: Promise.withResolvers<void>(), opened: Promise.withResolvers<void>() }
+      const lines: string[] = []
+      const { ask, stage } = await setBroker(t, start, OPERATIONS, {
+        configure(config) {
+          config['limits'] = { perPrincipal: { attempts: 1 } }
+        },
+        auditTarget: {
+          async write(part) {
+            const text = part.toString('utf8')
+            if (gate.closed && text.includes('"brokered"')) {
+              gate.reached.resolve()
+              await gate.opened.promise
+            }
+            lines.push(text)
+          },
+          close: async () => undefined,
+        },
+      })
+      gate.closed = true
+      const headers = { Authorization: bearerOf(stage, 'alice'), 'Content-Type': 'application/json' }
+      const leaving = new AbortController()
+      const asking = fetch(stage.origin + NOTES, { method: 'POST', headers, body: '{"text":"left"}', signal: leaving.signal })
+      await gate.reached.promise
+      leaving.abort()
+      await assert.rejects(asking)
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      gate.closed = false
+      gate.opened.resolve()
+      await eventually(
+        () => lines.join('').match(/"event":"completed"/g)?.length ?? 0,
+        (completed) => completed >= 2,
+      )
+      assert.equal((await ask('alice', 'POST', NOTES, { body: { text: 'the next' } })).status, 201)
     })
 
     test('a login writes from a page of this origin alone', async (t) => {
