@@ -19,6 +19,17 @@ const DIRECT = 'direct'
 const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
 const COLLECTION = '/api/v1/namespaces/default/configmaps'
 
+/** In one namespace: an account that may write in the system's as well keeps a gateway from starting. */
+const NAMESPACED = { apiVersion: 'rbac.authorization.k8s.io/v1', metadata: { name: 'write-configmaps', namespace: 'default' } }
+const ACCOUNT_RIGHTS = [
+  { ...NAMESPACED, kind: 'Role', rules: [{ apiGroups: [''], resources: ['configmaps'], verbs: ['create'] }] },
+  {
+    ...NAMESPACED,
+    kind: 'RoleBinding',
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'write-configmaps' },
+    subjects: [{ kind: 'ServiceAccount', name: 'account', namespace: 'mandate' }],
+  },
+]
 const role = (name: string, verbs: string[]) => ({
   apiVersion: 'rbac.authorization.k8s.io/v1',
   kind: 'ClusterRole',
@@ -27,8 +38,7 @@ const role = (name: string, verbs: string[]) => ({
 })
 const MORE = [
   { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'account', namespace: 'mandate' } },
-  role('write-configmaps', ['create']),
-  binding('write-configmaps', { kind: 'ServiceAccount', name: 'account', namespace: 'mandate' }),
+  ...ACCOUNT_RIGHTS,
   role('use-configmaps', ['create', 'list']),
   binding('use-configmaps', { apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: 'corp:team-a' }),
 ]

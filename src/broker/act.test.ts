@@ -481,6 +481,19 @@ test('what was given may name what is read after it', async (t) => {
   assert.equal(api.asked[1]?.path, `${COLLECTION}/second`)
 })
 
+test('a computed map puts no marks into what is made of the object', async (t) => {
+  const body = { ...BODY, properties: { ...BODY.properties, labels: { type: 'object' } } }
+  const object = { spec: { template: { metadata: { labels: { cel: 'body.labels' } } } } }
+  const { ask, byAccount } = await set(t, making, { body, writes: [{ ...CREATE_SESSION, object }] })
+  assert.equal((await ask({ body: { prompt: 'p', labels: { 'mandate/caller': 'bob' } } })).refusal?.code, 'template_failed')
+  assert.deepEqual(byAccount(), [])
+  const top = { metadata: { labels: { cel: 'body.labels' } } }
+  const itself = await set(t, making, { body, writes: [{ ...CREATE_SESSION, object: top }] })
+  const { value } = await itself.ask({ body: { prompt: 'p', labels: { 'mandate/broker': 'others', mine: 'x' } } })
+  const { labels } = (value as { metadata: { labels: Record<string, string> } }).metadata
+  assert.deepEqual([labels['mandate/broker'], labels['mine']], ['sessions', 'x'])
+})
+
 test('an object of the kind Namespace is bound by the list of namespaces', async (t) => {
   const kinds = { space: { version: 'v1', resource: 'namespaces', kind: 'Namespace', namespaced: false } }
   const patch = { do: 'patch', kind: 'space', name: { cel: 'path.project' }, patch: { metadata: { labels: { a: 'b' } } } }

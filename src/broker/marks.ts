@@ -107,6 +107,18 @@ function unmarked(given: unknown): Record<string, string> {
   return kept
 }
 
+/** Refuses keys of ours anywhere else: what is made of a template, such as the pods of a Job, would bear them as if written here. */
+export function refuseMarks(filled: Readonly<Record<string, unknown>>): void {
+  const { metadata, ...rest } = filled
+  const within = isRecord(metadata) ? { ...metadata, labels: undefined, annotations: undefined } : metadata
+  if (holdsMark([rest, within])) throw new Refusal('template_failed', { detail: `a key begins with ${MARK}` })
+}
+
+function holdsMark(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(holdsMark)
+  return isRecord(value) && Object.entries(value).some(([key, inner]) => key.startsWith(MARK) || holdsMark(inner))
+}
+
 /** True for an object that this broker wrote, as far as its marks say. */
 export function isOf(broker: string, { metadata }: KubernetesObject): boolean {
   return metadata.labels?.[`${MARK}broker`] === broker

@@ -45,7 +45,7 @@ function visit(method: string, url: string, headers: Record<string, string> = {}
   }
 }
 
-const find = (method: string, url: string, host = HOST) => createOperations([brokered()]).get(host)?.find(visit(method, url).visit)
+const find = (method: string, url: string, host = HOST) => createOperations([brokered()]).get(host)?.find(visit(method, url).visit, false)
 
 const presentedOf = ({ request, head }: Visit, writes: boolean) => ({
   method: request.method ?? '',
@@ -80,7 +80,7 @@ describe('finds no operation', () => {
 
 test('refuses another method, and says which there are', () => {
   const { set, visit: asked } = visit('PUT', '/p/a/s')
-  assert.throws(() => createOperations([brokered()]).get(HOST)?.find(asked), refused('method_unsupported'))
+  assert.throws(() => createOperations([brokered()]).get(HOST)?.find(asked, false), refused('method_unsupported'))
   assert.equal(set.get('Allow'), 'GET, POST')
 })
 
@@ -101,6 +101,12 @@ describe('refuses, once it is known who asks,', () => {
   ] as const) {
     test(what, () => assert.rejects(prepared(method, url).act({ caller: bearerCaller('a.b.c') } as unknown as Grant), refused(code)))
   }
+})
+
+test('another method is left to a route that takes the path as well', () => {
+  const { set, visit: asked } = visit('PUT', '/p/a/s')
+  assert.equal(createOperations([brokered()]).get(HOST)?.find(asked, true), undefined)
+  assert.equal(set.size, 0)
 })
 
 test('an operation is found by host, method and path, with its parameters', () => {

@@ -32,8 +32,11 @@ export interface BrokeredAttempt {
 
 /** The operations of one host. */
 export interface OperationIndex {
-  /** The operation for a request, with the parameters of its path; throws `method_unsupported` where only the method is wrong. */
-  find(visit: Visit): Found | undefined
+  /**
+   * The operation for a request, with the parameters of its path. Where only the method is another it throws
+   * `method_unsupported`, unless a route takes the path as well (`routed`): that keeps all other methods.
+   */
+  find(visit: Visit, routed: boolean): Found | undefined
 }
 
 interface Found {
@@ -68,13 +71,14 @@ export function createOperations(all: readonly Brokered[]): ReadonlyMap<string, 
 function indexOf(declared: ReadonlyArray<Omit<Found, 'path'>>): OperationIndex {
   const byLength = Map.groupBy(declared, ({ operation }) => operation.segments.length)
   return {
-    find({ target, request, response }) {
+    find({ target, request, response }, routed) {
       const fitting = (byLength.get(target.segments.length) ?? []).flatMap(({ brokered, operation }) => {
         const path = parametersOf(operation.segments, target.segments)
         return path === undefined ? [] : [{ brokered, operation, path }]
       })
       if (fitting.length === 0) return undefined
       const found = fitting.find(({ operation }) => operation.method === request.method)
+      if (found === undefined && routed) return undefined
       if (found === undefined) {
         response.setHeader('Allow', [...new Set(fitting.map(({ operation }) => operation.method))].join(', '))
         throw new Refusal('method_unsupported')

@@ -152,8 +152,8 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   /** True when the request was for an operation. */
-  const toOperation = async (visit: Visit, hostname: string, presented: typeof presentedOf): Promise<boolean> => {
-    const found = parts.operations.get(hostname)?.find(visit)
+  const toOperation = async (visit: Visit, hostname: string, presented: typeof presentedOf, routed: boolean): Promise<boolean> => {
+    const found = parts.operations.get(hostname)?.find(visit, routed)
     if (found === undefined) return false
     const refusal = await journey(brokeredAttempt(found, visit, presented, parts.bodyLimit))
     if (refusal !== undefined) refuse(visit.response, visit.requestId, 'problem', refusal)
@@ -178,8 +178,8 @@ export function createGateway(parts: GatewayParts): Gateway {
       if (second === 'session' && rest.length === 0) return parts.hostSignIn.session(visit, host)
       throw new Refusal('not_found')
     }
-    if (await toOperation(visit, host.hostname, host.presentedOf)) return
     const route = host.find(visit.target.segments)
+    if (await toOperation(visit, host.hostname, host.presentedOf, route !== undefined)) return
     if (route === undefined) throw new Refusal('not_found')
     await toRoute(visit, host, route, form)
   }
@@ -188,8 +188,8 @@ export function createGateway(parts: GatewayParts): Gateway {
   const onSignInHost = async (visit: Visit, host: RouteHost | undefined, form: Form): Promise<void> => {
     const endpoint = endpointOf(visit)
     if (endpoint !== undefined) return endpoint(visit)
-    if (await toOperation(visit, signInHostname, presentedOf)) return
     const route = host?.find(visit.target.segments)
+    if (await toOperation(visit, signInHostname, presentedOf, route !== undefined)) return
     if (host === undefined || route === undefined) throw new Refusal('not_found')
     await toRoute(visit, host, route, form)
   }

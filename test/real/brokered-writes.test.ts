@@ -202,11 +202,11 @@ test('every kind of write, with the rights that mandate rbac prints', { timeout:
       [['mandate', 'Apply']],
     )
     assert.equal(metadata.annotations['mandate/subject'], 'alice')
-    const each = [`alice ${A_REVIEW}`, `alice ${A_REVIEW}`, 'account patch configmaps']
+    const each = [`alice ${A_REVIEW}`, `alice ${A_REVIEW}`, 'alice get configmaps', 'account patch configmaps']
     assert.deepEqual((await lines()).slice(2), [...each, ...each])
   })
 
-  await t.test('apply does not take a field that somebody else manages', async () => {
+  await t.test('apply does not touch what this broker did not write', async () => {
     const theirs = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'managed' }, data: { a: 'theirs' } }
     const made = await kubernetes.ask(`${MAPS}/managed?fieldManager=somebody`, {
       method: 'PATCH',
@@ -215,8 +215,22 @@ test('every kind of write, with the rights that mandate rbac prints', { timeout:
     })
     assert.equal(made.status, 201, made.body)
     const { status, body } = await ask('alice', 'PUT', '/maps/project-a/managed', { body: { a: 'ours' } })
-    assert.deepEqual([status, body.code], [409, 'object_changed'])
+    assert.deepEqual([status, body.code], [403, 'object_not_ours'])
     assert.deepEqual((await look(`${MAPS}/managed`)).data, { a: 'theirs' })
+  })
+
+  await t.test('apply does not take a field that somebody else manages', async () => {
+    assert.equal((await ask('alice', 'PUT', '/maps/project-a/shared', { body: { a: 'ours' } })).status, 200)
+    const theirs = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'shared' }, data: { a: 'theirs' } }
+    const taken = await kubernetes.ask(`${MAPS}/shared?fieldManager=somebody&force=true`, {
+      method: 'PATCH',
+      headers: { 'content-type': 'application/apply-patch+yaml' },
+      body: theirs,
+    })
+    assert.equal(taken.status, 200, taken.body)
+    const { status, body } = await ask('alice', 'PUT', '/maps/project-a/shared', { body: { a: 'ours again' } })
+    assert.deepEqual([status, body.code], [409, 'object_changed'])
+    assert.deepEqual((await look(`${MAPS}/shared`)).data, { a: 'theirs' })
   })
 
   await t.test('patch changes what is there and makes nothing', async () => {
