@@ -50,7 +50,9 @@ async function bytesOf(request: IncomingMessage, response: ServerResponse, limit
     } else parts.push(part)
   })
   request.once('end', () => resolve(Buffer.concat(parts)))
-  request.once('close', () => reject(new Refusal('request_timeout', { detail: 'its body broke off' })))
+  request.once('close', () => {
+    if (!request.complete) reject(new Refusal('request_timeout', { detail: 'its body broke off' }))
+  })
   return promise
 }
 

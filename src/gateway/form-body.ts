@@ -21,6 +21,8 @@ export async function readForm(request: IncomingMessage, response: ServerRespons
     else parts.push(part)
   })
   request.once('end', () => resolve(Buffer.concat(parts)))
-  request.once('close', () => reject(new Refusal('request_timeout', { detail: 'its body broke off' })))
+  request.once('close', () => {
+    if (!request.complete) reject(new Refusal('request_timeout', { detail: 'its body broke off' }))
+  })
   return new URLSearchParams((await promise).toString('utf8'))
 }
