@@ -165,6 +165,7 @@ function typeOf(schema: z.core.$ZodType): string {
   if (form !== undefined) return form
   if (schema instanceof z.ZodObject) return 'section'
   if (schema instanceof z.ZodRecord) return 'sections by name'
+  if (schema instanceof z.ZodLazy) return 'any value of JSON'
   if (schema instanceof z.ZodArray) return `list of ${typeOf(unwrap(schema.def.element).inner)}`
   if (schema instanceof z.ZodEnum) return schema.options.map((option) => `\`${option}\``).join(', ')
   if (schema instanceof z.ZodLiteral) return `\`${String(schema.value)}\``

@@ -106,8 +106,9 @@ describe('for cleaning up', () => {
     ])
   })
   test('reads no Secrets, unless they are lifted', () => {
-    const secrets = [...lease, 'one core secrets create', 'one core serviceaccounts/token create runner']
-    assert.deepEqual(rightsOf(writing([mints()], { cleanup })), secrets)
+    const secrets = ['one core secrets create', 'one core serviceaccounts/token create runner']
+    const swept = ['one batch jobs create,delete,list']
+    assert.deepEqual(rightsOf(writing([job, mints()], { cleanup })), [...lease, ...secrets, ...swept, `${THINGS} get owner`])
     assert.deepEqual(rightsOf(writing([mints()], { cleanup, deniedOpen: ['secrets'] })), [
       ...lease,
       'one core secrets create,delete,list',
@@ -115,8 +116,16 @@ describe('for cleaning up', () => {
       `${THINGS} get owner`,
     ])
   })
+  test('takes no lease where nothing is swept', () => {
+    const sweeping = brokerOf(writing([job], { cleanup }))
+    const rights = accountRights({ ...sweeping, operations: brokerOf(writing([mints()])).operations })
+    assert.deepEqual(
+      rights.map(({ resource }) => resource),
+      ['secrets', 'serviceaccounts/token'],
+    )
+  })
   test('takes a lease of the name that it is given', () => {
     const named = { ...cleanup, lease: { namespace: 'mandate', name: 'sweeper' } }
-    assert.ok(rightsOf(writing([creates()], { cleanup: named })).includes('mandate coordination.k8s.io leases get,update sweeper'))
+    assert.ok(rightsOf(writing([job], { cleanup: named })).includes('mandate coordination.k8s.io leases get,update sweeper'))
   })
 })

@@ -31,7 +31,9 @@ export function accountRights(broker: BrokerConfig): readonly AccountRight[] {
   const rights = broker.operations.flatMap((operation) =>
     (operation.writes ?? []).flatMap((step) => [...ofStep(broker, step), ...ofCleanup(broker, operation, step)]),
   )
-  return merged([...rights, ...ofLease(broker)])
+  // Nobody but a sweep lists: where there is nothing to sweep, nobody is elected for it.
+  const sweeps = rights.some(({ verbs }) => verbs.includes('list'))
+  return merged(sweeps ? [...rights, ...ofLease(broker)] : rights)
 }
 
 function ofStep(broker: BrokerConfig, step: WriteConfig): AccountRight[] {

@@ -4,7 +4,7 @@
  * Security: a namespace or name that is no name of Kubernetes is refused as the fault of the request that it is; a
  * namespace that the operator did not list, or that is the system's, is refused whatever the user may do there.
  */
-import { isSystemNamespace } from '../config/deny-list.ts'
+import { isNamespaceKind, isSystemNamespace } from '../config/deny-list.ts'
 import { Refusal } from '../errors.ts'
 import type { Action } from '../kubernetes/reviewed-action.ts'
 import type { Json } from '../template/json.ts'
@@ -68,7 +68,7 @@ function intoOf(broker: Broker, { into }: TokenStep, variables: Variables): Loca
 export function locate(broker: Broker, { kind, namespace, name }: Place, variables: Variables): Located {
   const at = { kind, namespace: namespaceOf(broker, namespace, variables), name: nameOf(name, variables) }
   // A namespace is itself an object.
-  if (kind.group === '' && kind.resource === 'namespaces') refuseOthers(broker, at.name)
+  if (isNamespaceKind(kind)) refuseOthers(broker, at.name)
   return at
 }
 

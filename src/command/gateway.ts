@@ -5,16 +5,18 @@ import { advice } from '../config/advice.ts'
 import { loadConfig } from '../config/config.ts'
 import { createLog } from '../log.ts'
 import { startTracing } from '../tracing.ts'
-import { untilSignal } from './until-signal.ts'
+import { endingSoon, untilSignal } from './until-signal.ts'
 
 export async function gateway(options: { config: string }): Promise<void> {
   const config = await loadConfig(options.config)
   const log = createLog((line) => process.stderr.write(line), config.log.level)
   for (const { path, problem, mend } of advice(config)) log.warn('the configuration is legal but unwise', { path, problem, mend })
+  // Before the start: as the first process of a container, one without a listener for SIGTERM does not hear it.
+  const told = untilSignal(log)
   const tracing = await startTracing(config.tracing)
-  const running = await composeGateway(config, { log })
+  const running = await endingSoon(told, composeGateway(config, { log }))
   log.info('the gateway is serving', { publicUrl: config.publicUrl, ...running.ports })
-  await untilSignal(log)
+  await told
   await running.stop()
   await tracing.stop()
 }

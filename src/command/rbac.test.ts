@@ -84,7 +84,7 @@ const rule = (group: string, resource: string, verbs: readonly string[], ...reso
 })
 
 test('prints a role and its binding for each namespace, the lease among them, and says for what', async (t) => {
-  const steps = [creates({ namespace: { cel: 'path.thing' } }), mints()]
+  const steps = [creates({ namespace: { cel: 'path.thing' } }), creates({ kind: 'job', ownedBy: 'owner' }), mints()]
   const change = writing(steps, { cleanup: { lease: { namespace: 'mandate' } } })
   const { code, stdout, stderr } = await mandateRbac(t, change, ...ACCOUNT)
   assert.equal(code, 0, stderr)
@@ -101,7 +101,9 @@ test('prints a role and its binding for each namespace, the lease among them, an
       ...pair('', within('one'), [
         rule('', 'secrets', ['create']),
         rule('', 'serviceaccounts/token', ['create'], 'runner'),
+        rule('batch', 'jobs', ['create', 'list']),
         rule('example.com', 'things', ['create']),
+        rule('example.com', 'things', ['get'], 'owner'),
       ]),
       ...pair('', within('two'), [rule('example.com', 'things', ['create'])]),
     ],

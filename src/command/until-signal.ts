@@ -1,7 +1,9 @@
 /** Waits for the platform's or a person's word to stop. */
 import type { Log } from '../log.ts'
 
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
+const START_ENDS_WITHIN_MS = 5_000
+
+/** Resolves at the first SIGTERM or SIGINT from this call on; a second one ends the process at once. */
 export function untilSignal(log: Log): Promise<void> {
   return new Promise((resolve) => {
     let asked = false
@@ -14,4 +16,22 @@ export function untilSignal(log: Log): Promise<void> {
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
   })
+}
+
+/**
+ * Gives what `starting` gives, to be stopped in order even when the word to stop came first. A start that does not come to
+ * its end within 5 seconds of that word ends with the process: it has served nobody yet.
+ */
+export async function endingSoon<T>(told: Promise<void>, starting: Promise<T>): Promise<T> {
+  let over = false
+  let late: NodeJS.Timeout | undefined
+  void told.then(() => {
+    if (!over) late = setTimeout(() => process.exit(0), START_ENDS_WITHIN_MS)
+  })
+  try {
+    return await starting
+  } finally {
+    over = true
+    clearTimeout(late)
+  }
 }

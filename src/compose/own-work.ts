@@ -3,7 +3,7 @@
  *
  * Security: the capability for it is made here and handed to what runs by itself; no door and no step may import this
  * file or the one it is made from (`biome.json`). A broker's account that may do what is on the deny-list keeps the gateway
- * from starting; one that is found to later, or of which nothing is known yet, writes nothing.
+ * from starting; one that is found to later, or of which nothing is known yet, writes and sweeps nothing.
  */
 import { hostname } from 'node:os'
 import type { AuditSink } from '../audit/audit-sink.ts'
@@ -15,7 +15,7 @@ import { type BrokerConfig, leaseOf } from '../config/broker.ts'
 import type { ClusterConfig } from '../config/cluster.ts'
 import type { Config } from '../config/config.ts'
 import { isSystemNamespace } from '../config/deny-list.ts'
-import { secretSource } from '../config/references.ts'
+import { type SecretSource, secretSource } from '../config/references.ts'
 import { Refusal } from '../errors.ts'
 import { type AccountReview, watchAccount } from '../kubernetes/account-excess.ts'
 import { deniedProbes, excessProbes, neededProbes } from '../kubernetes/account-probes.ts'
@@ -28,6 +28,7 @@ import { elect } from '../kubernetes/runtime/election.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import { readJwtForm } from '../providers/jwt-form.ts'
 import { apiServerOf } from './brokers.ts'
 
 export interface OwnWorkSurroundings {
@@ -71,7 +72,10 @@ export async function composeAccounts({ brokered, clusters }: Config, surroundin
     const cluster = clusters[broker.cluster]
     if (cluster === undefined || broker.account === undefined) return
     found.set(broker.name, undefined)
-    await composeAccount(broker, broker.account, cluster, surroundings, (review) => found.set(broker.name, review))
+    await composeAccount(broker, broker.account, cluster, surroundings, {
+      seen: (review) => void found.set(broker.name, review),
+      mayAct: () => found.get(broker.name)?.denied.length === 0,
+    })
     const denied = found.get(broker.name)?.denied ?? []
     if (denied.length > 0) throw tooMuch(broker.name, denied)
   })
@@ -86,13 +90,19 @@ export async function composeAccounts({ brokered, clusters }: Config, surroundin
   }
 }
 
-/** Begins to watch and to sweep; resolves once the first look is over, or has taken too long. */
+/** What is known of one account: told by the watch, asked by the sweep. */
+interface Known {
+  seen(review: AccountReview): void
+  mayAct(): boolean
+}
+
+/** Begins to watch, waits until the first look is over, has failed or has taken too long, and then begins to sweep. */
 async function composeAccount(
   broker: BrokerConfig,
   account: NonNullable<BrokerConfig['account']>,
   cluster: ClusterConfig,
   { audit, clock, log, metrics, lifecycle }: OwnWorkSurroundings,
-  seen: (review: AccountReview) => void,
+  known: Known,
 ): Promise<void> {
   const { name, cleanup, namespaces, deniedOpen } = broker
   const apiServer = apiServerOf(cluster)
@@ -100,36 +110,62 @@ async function composeAccount(
   const tended = tendedKinds(broker)
   const mode = cleanup?.mode ?? 'report'
   const tasks = { ...OWN_TASKS, sweep: sweepRights({ ...tended, mode }) }
-  const own = createOwnWork(apiServer, { token: secretSource(account.token), audit, resource: `brokered/${name}`, tasks })
+  const token = secretSource(account.token)
+  const own = createOwnWork(apiServer, { token, audit, resource: `brokered/${name}`, tasks })
+  const lease = leaseOf(broker)
   const declared = accountRights(broker)
   const first = Promise.withResolvers<void>()
   const watching = watchAccount({
     account: name,
     own: own('account-review'),
-    denied: deniedProbes({ namespaces, lifted: deniedOpen, declared }),
-    excess: namespaces === '*' ? [] : excessProbes(namespaces, declared),
+    // The token may come later than the start, so it is looked at anew.
+    get denied() {
+      const besides = [lease?.namespace, namespaceOf(token)].filter((each) => each !== undefined)
+      return deniedProbes({ namespaces, lifted: deniedOpen, besides, declared })
+    },
+    excess: excessProbes(namespaces, declared),
     needed: neededProbes(declared),
     clock,
     log,
     seen(review) {
-      seen(review)
+      known.seen(review)
       first.resolve()
     },
+    failed: first.resolve,
   })
-  lifecycle.onStop(`rights of the account of ${name}`, () => watching.stop())
-  const lease = leaseOf(broker)
+  lifecycle.onStop(`rights of the account of ${name}`, () => {
+    first.resolve()
+    return watching.stop()
+  })
+  const given = new AbortController()
+  await Promise.race([first.promise, pause(clock, FIRST_LOOK_WITHIN_MS, given.signal)])
+  given.abort()
+  // What was begun now, nobody would end.
+  if (lifecycle.stopping) return
   if (cleanup !== undefined && lease !== undefined && tended.kinds.length > 0) {
     const { every, most } = cleanup
-    const sweeping = { own: own('sweep'), broker: name, ...tended, namespaces, mode, everyMs: every, most, clock, log, metrics }
+    const { mayAct } = known
+    const sweeping = { own: own('sweep'), broker: name, ...tended, namespaces, mode, everyMs: every, most, mayAct, clock, log, metrics }
     const lifted = deniedOpen.includes('system-namespaces')
     const lead = orphanSweep({ ...sweeping, ...(lifted ? {} : { exceptNamespace: isSystemNamespace }) })
     const work = { lease: own('lease'), upkeep: own('lease-upkeep') }
     const election = elect({ own: work, ...lease, identity: hostname(), clock, log, lead })
     lifecycle.onStop(`sweep of ${name}`, () => election.stop())
   }
-  const given = new AbortController()
-  await Promise.race([first.promise, pause(clock, FIRST_LOOK_WITHIN_MS, given.signal)])
-  given.abort()
+}
+
+/**
+ * The namespace in which a service account says it lives, by its token; undefined when that is no such token.
+ *
+ * Nothing of it is proven: it tells only where to look besides.
+ */
+function namespaceOf(token: SecretSource): string | undefined {
+  try {
+    const { sub } = readJwtForm(token.read()).unverified
+    return typeof sub === 'string' ? /^system:serviceaccount:([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?):[^:]+$/.exec(sub)?.[1] : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function tooMuch(broker: string, denied: readonly string[]): Complaint {

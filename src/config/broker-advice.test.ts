@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { advice } from './advice.ts'
-import { broker, creates, mints, writing } from './broker.fake.ts'
+import { broker, creates, mints, operated, reading, writing } from './broker.fake.ts'
 import { configOf, type Draft } from './config.fake.ts'
 
 /** What is said of the broker, without its mends. */
@@ -31,8 +31,9 @@ describe('advises on', () => {
   })
   test('cleaning up that only reports', () => {
     const cleanup = { lease: { namespace: 'mandate' } }
-    assert.deepEqual(advised(broker({ cleanup })), ['cleanup.mode | only reports what it would delete'])
-    assert.deepEqual(advised(broker({ cleanup: { ...cleanup, mode: 'delete' } })), [])
+    const owned = [creates({ ownedBy: 'owner' })]
+    assert.deepEqual(advised(writing(owned, { cleanup })), ['cleanup.mode | only reports what it would delete'])
+    assert.deepEqual(advised(writing(owned, { cleanup: { ...cleanup, mode: 'delete' } })), [])
   })
   test('a group that any of several providers can give', () => {
     const two = (draft: Draft, allow: object) => {
@@ -48,6 +49,16 @@ describe('advises on', () => {
       advised((draft) => two(draft, { groups: ['admins'], providers: ['corp'] })),
       [],
     )
+  })
+  test('each kind in no namespace that an operation works with, but namespaces, which are bound', () => {
+    const unbound = 'is in no namespace: `namespaces` does not bound it'
+    const steps = [creates({ kind: 'global', namespace: undefined })]
+    assert.deepEqual(advised(writing(steps)), [`kinds.global | ${unbound}`])
+    const asUser = { kind: 'global', namespace: undefined, do: 'list' }
+    assert.deepEqual(advised(broker({ operations: [reading(asUser)] })), [`kinds.global | ${unbound}`])
+    assert.deepEqual(advised(operated({ given: { top: { kind: 'global', name: 'a' } } })), [`kinds.global | ${unbound}`])
+    const kinds = { space: { version: 'v1', resource: 'namespaces', kind: 'Namespace', namespaced: false } }
+    assert.deepEqual(advised(writing([creates({ kind: 'space', namespace: undefined, name: 'one' })], { kinds })), [])
   })
   test('a token that whoever asks is given', () => {
     assert.deepEqual(advised(writing([mints({ into: undefined, inAnswerOpen: true })])), [

@@ -1,5 +1,6 @@
 /** What is legal but unwise about brokers (`advice.ts`): above all what was opened, by its name. */
 import type { BrokerConfig, OperationConfig, ReviewConfig, WriteConfig } from './broker.ts'
+import { kindsAdvice } from './broker-kinds.ts'
 import { kindNamed, kindOfStep, kindText, SECRET } from './broker-scope.ts'
 import type { Config } from './config.ts'
 import { LIFTED } from './deny-list.ts'
@@ -12,6 +13,7 @@ export function brokerAdvice({ brokered, providers }: Pick<Config, 'brokered' | 
     return [
       ...opened(broker, at),
       ...wide(broker, at, several),
+      ...kindsAdvice(broker, at),
       ...broker.operations.flatMap((operation, place) => ofOperation(broker, operation, `${at}.operations.${place}`)),
     ]
   })

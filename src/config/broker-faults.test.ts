@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { broker, creates, operated, operation, problemsOf, reading, writing } from './broker.fake.ts'
+import { broker, creates, mints, operated, operation, problemsOf, reading, writing } from './broker.fake.ts'
 import { configOf, type Draft, faultsAfter } from './config.fake.ts'
 
 const refuses = (what: string, change: (draft: Draft) => unknown, ...expected: string[]) =>
   void test(`refuses ${what}`, () => assert.deepEqual(problemsOf(change), expected))
 const takes = (what: string, change: (draft: Draft) => unknown) => void test(what, () => assert.deepEqual(faultsAfter(change), []))
+
+const cleaning = (lease: object) => writing([creates({ ownedBy: 'owner' })], { cleanup: { lease } })
 
 takes('a broker that writes loads', broker())
 
@@ -22,6 +24,7 @@ describe('a broker', () => {
     'that cleans up without an account',
     broker({ account: undefined, operations: [reading({ do: 'list' })], cleanup: { lease: { namespace: 'mandate' } } }),
     'account | is missing, and it cleans up',
+    'cleanup | finds nothing: no step writes with ownedBy',
   )
   takes('needs no account to read', broker({ account: undefined, operations: [reading({ do: 'list' })] }))
   refuses(
@@ -31,22 +34,62 @@ describe('a broker', () => {
   )
   const system = "is a namespace of the cluster's own parts, which is on the deny-list"
   refuses('for system namespaces', broker({ namespaces: ['one', 'kube-system'] }), `namespaces.1 | ${system}`)
+  refuses('whose lease is in a system namespace', cleaning({ namespace: 'openshift-config' }), `cleanup.lease.namespace | ${system}`)
+  test('refuses a lease in what is no namespace', () => {
+    for (const namespace of ['Mandate', 'a/b', '..', 'a.b', { env: 'PATH' }])
+      assert.match(problemsOf(cleaning({ namespace })).join(), /^cleanup\.lease\.namespace \| [^,]*$/)
+  })
   refuses(
-    'whose lease is in a system namespace',
-    broker({ cleanup: { lease: { namespace: 'openshift-config' } } }),
-    `cleanup.lease.namespace | ${system}`,
+    'that cleans up where nothing has an owner',
+    broker({ cleanup: { lease: { namespace: 'mandate' } } }),
+    'cleanup | finds nothing: no step writes with ownedBy',
   )
-  test('refuses that two clean up by one Lease', () => {
-    const two = (lease: object) => (draft: Draft) => {
-      const brokers = ['app', 'other'].map((name) => {
-        broker({ operations: [operation({ match: { method: 'POST', path: `/${name}` } })], cleanup: { lease } })(draft)
-        return [name, Object(draft['brokered']).app]
-      })
-      draft['brokered'] = Object.fromEntries(brokers)
+  const secretsAlone = 'cleanup | finds nothing: only Secrets are written with ownedBy, and it does not look at them'
+  const cleanup = { lease: { namespace: 'mandate' } }
+  refuses('that cleans up after Secrets alone', writing([mints()], { cleanup }), secretsAlone)
+  refuses(
+    'that cleans up after Secrets alone, written as such',
+    writing([creates({ kind: 'secret', ownedBy: 'owner' })], { cleanup, rightsOpen: ['secrets'] }),
+    secretsAlone,
+  )
+  takes('cleans up after Secrets that are lifted', writing([mints()], { cleanup, deniedOpen: ['secrets'] }))
+  test('refuses more namespaces than its account can be asked about', () => {
+    const many = (count: number) => broker({ namespaces: ['one', ...Array.from({ length: count - 1 }, (_, place) => `n${place}`)] })
+    assert.deepEqual(faultsAfter(many(101)), ['brokered.app.namespaces | expected at most 100 namespaces | split the broker'])
+    assert.deepEqual(problemsOf(many(100)), [])
+  })
+  test('refuses an account that is the one by which a cluster impersonates', () => {
+    const by = (mine: object, theirs: object) => (draft: Draft) => {
+      draft.clusters['other'] = { ...draft.clusters['prod'], as: { kind: 'impersonate', token: theirs } }
+      broker({ account: { token: mine } })(draft)
     }
+    const fault = ['account.token | is the token by which clusters.other impersonates']
+    assert.deepEqual(problemsOf(by({ file: '/a/t' }, { file: '/a/t' })), fault)
+    assert.deepEqual(problemsOf(by({ file: '/a/t' }, { file: '/a/b/../t' })), fault)
+    assert.deepEqual(problemsOf(by({ env: 'T' }, { env: 'T' })), fault)
+    for (const theirs of [{ file: '/a/u' }, { env: '/a/t' }]) assert.deepEqual(problemsOf(by({ file: '/a/t' }, theirs)), [])
+  })
+  test('refuses that two clean up by one Lease, by whatever name they call its cluster', () => {
+    const two =
+      (lease: object, cluster = 'prod') =>
+      (draft: Draft) => {
+        draft.clusters['twin'] = { ...draft.clusters['prod'], as: { kind: 'forward-token', audience: 'twin' } }
+        draft.clusters['far'] = { ...draft.clusters['twin'], server: 'https://far.example' }
+        const brokers = ['app', 'other'].map((name) => {
+          const match = { method: 'POST', path: `/${name}` }
+          const writes = [creates({ as: 'owner' }), creates({ name: 'b', ownedBy: 'owner' })]
+          broker({ operations: [operation({ match, writes })], cleanup: { lease }, ...(name === 'app' ? {} : { cluster }) })(draft)
+          return [name, Object(draft['brokered']).app]
+        })
+        draft['brokered'] = Object.fromEntries(brokers)
+      }
     assert.deepEqual(problemsOf(two({ namespace: 'mandate', name: 'sweep' })), [
       'brokered.other.cleanup.lease | is the Lease of brokered.app as well',
     ])
+    assert.deepEqual(problemsOf(two({ namespace: 'mandate', name: 'sweep' }, 'twin')), [
+      'brokered.other.cleanup.lease | is the Lease of brokered.app as well',
+    ])
+    assert.deepEqual(problemsOf(two({ namespace: 'mandate', name: 'sweep' }, 'far')), [])
     assert.deepEqual(problemsOf(two({ namespace: 'mandate' })), [])
   })
   takes('works in system namespaces that are lifted', broker({ namespaces: ['one', 'kube-system'], deniedOpen: ['system-namespaces'] }))
@@ -121,6 +164,37 @@ describe('an operation', () => {
     assert.match(line, /^operations\.0\.body \| is no schema that can be used: /)
     assert.deepEqual(more, [])
   })
+})
+
+describe('a kind', () => {
+  const saying = (group: string, resource: string, namespaced = false) =>
+    broker({ kinds: { it: { group, version: 'v1', resource, kind: 'It', namespaced } } })
+  for (const [group, resource] of [
+    ['', 'pods'],
+    ['', 'secrets'],
+    ['apps', 'deployments'],
+    ['batch', 'jobs'],
+    ['networking.k8s.io', 'ingresses'],
+    ['rbac.authorization.k8s.io', 'roles'],
+    ['coordination.k8s.io', 'leases'],
+    ['policy', 'poddisruptionbudgets'],
+    ['autoscaling', 'horizontalpodautoscalers'],
+  ] as const) {
+    refuses(
+      `${resource} that is said to be in no namespace`,
+      saying(group, resource),
+      'kinds.it.namespaced | is false, and the kind is in namespaces',
+    )
+    takes(`${resource} is in namespaces`, saying(group, resource, true))
+  }
+  for (const [group, resource] of [
+    ['', 'nodes'],
+    ['rbac.authorization.k8s.io', 'clusterroles'],
+    ['networking.k8s.io', 'ingressclasses'],
+    ['example.com', 'pods'],
+    ['constructor', 'pods'],
+  ] as const)
+    takes(`${resource} of ${group || 'the core'} may be in no namespace`, saying(group, resource))
 })
 
 describe('rights that are opened', () => {

@@ -2,12 +2,14 @@
  * Brokers that must not be configured.
  *
  * Security: a broker writes with rights of its own for whoever asks, so everything by which a write could be another than
- * the one that its user was reviewed for is refused here, before anybody asks: by path (`broker-paths.ts`), expression
+ * the one that its user was reviewed for is refused here, before anybody asks: by account (`broker-account.ts`), kind (`broker-kinds.ts`), path (`broker-paths.ts`), expression
  * (`broker-expressions.ts`), place (`broker-objects.ts`), template (`broker-templates.ts`), review (`broker-reviews.ts`) and
  * step (`broker-writes.ts`).
  */
 import { BodySchemaFaulty, compileBodySchema } from '../template/body-schema.ts'
-import { type BrokerConfig, leaseOf, type OperationConfig } from './broker.ts'
+import type { BrokerConfig, OperationConfig } from './broker.ts'
+import { accountFaults, leaseFaults } from './broker-account.ts'
+import { kindsFaults } from './broker-kinds.ts'
 import { objectFaults, systemNamespaceFaults } from './broker-objects.ts'
 import { brokerPathFaults } from './broker-paths.ts'
 import { deniedFault, isLifted, kindNamed, kindOfStep, kindText, type Scope, scopeOf } from './broker-scope.ts'
@@ -23,7 +25,8 @@ export function brokerFaults(config: Parts): Fault[] {
   return [
     ...Object.values(config.brokered).flatMap((broker) => [
       ...originFaults(config, broker),
-      ...accountFaults(broker),
+      ...accountFaults(config, broker, pathOf(broker)),
+      ...kindsFaults(broker, pathOf(broker)),
       ...namespacesFaults(broker),
       ...rightsFaults(broker),
       ...nameFaults(broker),
@@ -33,6 +36,9 @@ export function brokerFaults(config: Parts): Fault[] {
     ...brokerPathFaults(config),
   ]
 }
+
+/** In each of them is asked what the account may do, and no more are (`kubernetes/account-probes.ts`). */
+const MOST_NAMESPACES = 100
 
 const pathOf = ({ name }: BrokerConfig) => `brokered.${name}`
 
@@ -48,34 +54,15 @@ function originFaults({ clusters, providers }: Parts, broker: BrokerConfig): Fau
   return [{ path: `${pathOf(broker)}.cluster`, problem: 'is not one of clusters', mend: 'name a configured cluster' }, ...faults]
 }
 
-function accountFaults(broker: BrokerConfig): Fault[] {
-  const writes = broker.operations.some((operation) => operation.writes !== undefined)
-  if (broker.account !== undefined || !(writes || broker.cleanup !== undefined)) return []
-  const what = writes ? 'an operation writes' : 'it cleans up'
-  return [{ path: `${pathOf(broker)}.account`, problem: `is missing, and ${what}`, mend: 'name the token of the account that does' }]
-}
-
 function namespacesFaults(broker: BrokerConfig): Fault[] {
   const at = pathOf(broker)
   const named = broker.namespaces === '*' ? [] : broker.namespaces
+  const tooMany = { path: `${at}.namespaces`, problem: `expected at most ${MOST_NAMESPACES} namespaces`, mend: 'split the broker' }
   return [
+    ...(named.length > MOST_NAMESPACES ? [tooMany] : []),
     ...named.flatMap((namespace, place) => systemNamespaceFaults(broker, namespace, `${at}.namespaces.${place}`)),
     ...(broker.cleanup === undefined ? [] : systemNamespaceFaults(broker, broker.cleanup.lease.namespace, `${at}.cleanup.lease.namespace`)),
   ]
-}
-
-/** Two brokers by one Lease: only one of them would ever clean up. */
-function leaseFaults({ brokered }: Parts): Fault[] {
-  const seen = new Map<string, string>()
-  return Object.values(brokered).flatMap((broker): Fault[] => {
-    const lease = leaseOf(broker)
-    if (lease === undefined) return []
-    const key = JSON.stringify([broker.cluster, lease.namespace, lease.name])
-    const other = seen.get(key)
-    if (other === undefined) seen.set(key, broker.name)
-    const problem = `is the Lease of brokered.${other} as well`
-    return other === undefined ? [] : [{ path: `${pathOf(broker)}.cleanup.lease`, problem, mend: 'give each broker its own' }]
-  })
 }
 
 /** Kinds that are opened and not written: such as one whose operation was removed alone. */

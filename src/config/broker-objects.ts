@@ -7,7 +7,7 @@
 import type { BrokerConfig, Computed, KindConfig } from './broker.ts'
 import { type Place, textFaults } from './broker-expressions.ts'
 import { deniedFault, isLifted, kindNamed, type Scope } from './broker-scope.ts'
-import { isSystemNamespace } from './deny-list.ts'
+import { isNamespaceKind, isSystemNamespace } from './deny-list.ts'
 import type { Fault } from './faults.ts'
 
 export interface Named {
@@ -23,7 +23,7 @@ export function objectFaults(named: Named, path: string, place: Place, scope: Sc
     ...(kind === undefined ? [unknownKind(`${path}.kind`)] : placeFaults(kind, named.namespace, path)),
     ...(named.namespace === undefined ? [] : namespaceFaults(named.namespace, `${path}.namespace`, scope)),
     ...(named.name === undefined ? [] : nameFaults(named.name, `${path}.name`, place, scope)),
-    ...systemObjectFaults(kind, named.name, path, scope.broker),
+    ...namespaceObjectFaults(kind, named.name, path, scope.broker),
   ]
 }
 
@@ -43,15 +43,17 @@ function placeFaults({ namespaced }: KindConfig, namespace: Computed | undefined
 /** The faults of a namespace, computed or literal. */
 export function namespaceFaults(namespace: Computed, path: string, scope: Scope): Fault[] {
   const faults = textFaults(namespace, path, 'a namespace', scope)
-  const { broker } = scope
   const literal = literalOf(namespace)
   if (literal === undefined) return faults
   if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(literal))
     return [...faults, { path, problem: 'is no name that a namespace can have', mend: 'write a namespace' }]
-  const system = systemNamespaceFaults(broker, literal, path)
-  if (system.length > 0) return system
-  if (broker.namespaces === '*' || broker.namespaces.includes(literal)) return faults
-  return [...faults, { path, problem: 'is not one of namespaces', mend: 'add it there, or write one of those' }]
+  return boundsFaults(scope.broker, literal, path)
+}
+
+function boundsFaults(broker: BrokerConfig, namespace: string, path: string): Fault[] {
+  const system = systemNamespaceFaults(broker, namespace, path)
+  if (system.length > 0 || broker.namespaces === '*' || broker.namespaces.includes(namespace)) return system
+  return [{ path, problem: 'is not one of namespaces', mend: 'add it there, or write one of those' }]
 }
 
 /** The fault of a namespace of the cluster's own parts, unless those are lifted. */
@@ -65,11 +67,11 @@ function literalOf(value: Computed | undefined): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** A namespace can be an object as well. */
-function systemObjectFaults(kind: KindConfig | undefined, name: Computed | undefined, path: string, broker: BrokerConfig): Fault[] {
+/** A namespace can be an object as well, and is bounded by the same list. */
+function namespaceObjectFaults(kind: KindConfig | undefined, name: Computed | undefined, path: string, broker: BrokerConfig): Fault[] {
   const literal = literalOf(name)
-  if (kind === undefined || kind.group !== '' || kind.resource !== 'namespaces' || literal === undefined) return []
-  return systemNamespaceFaults(broker, literal, `${path}.name`)
+  if (kind === undefined || !isNamespaceKind(kind) || literal === undefined) return []
+  return boundsFaults(broker, literal, `${path}.name`)
 }
 
 /** The faults of the name of an object, computed or literal. */

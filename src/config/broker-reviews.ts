@@ -13,6 +13,9 @@ import type { Fault } from './faults.ts'
 const OF_ONE = new Set(['get', 'update', 'patch', 'delete'])
 const OF_MANY = new Set(['list', 'watch', 'deletecollection'])
 
+/** What one may do oneself, and who one is: every cluster has a role by which all who are known may ask that. */
+const OF_EVERYBODY = new Set(['authorization.k8s.io', 'authentication.k8s.io'])
+
 /** The faults of a review by which a write to `written` goes; `written` is undefined when its kind is not configured. */
 export function reviewFaults(review: ReviewConfig, written: KindConfig | undefined, path: string, scope: Scope): Fault[] {
   const kind = kindNamed(scope.broker, review.kind)
@@ -29,6 +32,12 @@ function kindFaults(kind: KindConfig, written: KindConfig | undefined, review: R
       mend: 'review a kind that lies where the write goes',
     })
   }
+  if (OF_EVERYBODY.has(kind.group))
+    faults.push({
+      path: `${path}.kind`,
+      problem: `is of ${kind.group}, which is granted to everybody`,
+      mend: 'review a kind that roles grant',
+    })
   const opensNodes = kind.group === '' && kind.resource === 'nodes' && review.subresource === 'proxy'
   if (opensNodes && !isLifted(scope.broker, 'nodes/proxy')) faults.push(deniedFault(`${path}.subresource`, 'is nodes/proxy', 'nodes/proxy'))
   return faults

@@ -45,6 +45,23 @@ describe('refuses a place', () => {
       `${HERE}.name | is a namespace of the cluster's own parts, which is on the deny-list`,
     ])
   })
+  test('that is a namespace as an object, and is not listed', () => {
+    for (const [group, resource] of [
+      ['', 'namespaces'],
+      ['project.openshift.io', 'projects'],
+    ] as const) {
+      const kinds = kindOf(group, resource, { namespaced: false })
+      const named = (name: unknown, more: object = {}) => stepOf(deletes({ kind: 'it', namespace: undefined, name }), { ...kinds, ...more })
+      assert.deepEqual(named('three'), [`${HERE}.name | is not one of namespaces`])
+      assert.deepEqual(named('openshift'), [`${HERE}.name | is a namespace of the cluster's own parts, which is on the deny-list`])
+      assert.deepEqual(named('three', { namespaces: '*' }), [])
+      for (const name of ['one', { cel: 'path.thing' }]) assert.deepEqual(named(name), [])
+      const asUser = { do: 'get', kind: 'it', namespace: undefined, name: 'three' }
+      assert.deepEqual(problemsOf(broker({ ...kinds, operations: [reading(asUser)] })), [
+        'operations.0.asUser.name | is not one of namespaces',
+      ])
+    }
+  })
   test('with a name that no object can have', () => {
     for (const name of ['a/b', '..', 'A', 'a b', 'a'.repeat(254), 'a\u202e'])
       assert.deepEqual(stepOf(creates({ name })), [`${HERE}.name | is no name that an object can have`])
@@ -77,6 +94,14 @@ describe('refuses a review', () => {
     const step = creates({ kind: 'global', namespace: undefined, review })
     assert.deepEqual(stepOf(step, nodes), [`${HERE}.review.subresource | is nodes/proxy, which is on the deny-list`])
     assert.deepEqual(stepOf(step, { ...nodes, deniedOpen: ['nodes/proxy'] }), [])
+  })
+  test('of what is granted to everybody', () => {
+    for (const group of ['authorization.k8s.io', 'authentication.k8s.io']) {
+      const step = creates({ kind: 'global', namespace: undefined, review: { verb: 'create', kind: 'it' } })
+      assert.deepEqual(stepOf(step, kindOf(group, 'selfsubjectreviews', { namespaced: false })), [
+        `${HERE}.review.kind | is of ${group}, which is granted to everybody`,
+      ])
+    }
   })
   test('and takes verbs of any name, with an object or without', () => {
     for (const review of [
@@ -151,6 +176,19 @@ describe('refuses what is on the deny-list', () => {
     assert.deepEqual(stepOf(patch, { rightsOpen, deniedOpen: ['secrets'] }), [])
     assert.deepEqual(stepOf(creates(secret), { rightsOpen }), [])
   })
+  test('Secrets that are deleted, and so looked at before', () => {
+    const rightsOpen = ['secrets']
+    assert.deepEqual(stepOf(deletes(secret), { rightsOpen }), [
+      `${HERE}.kind | is of Secrets, and what is deleted is read before, which is on the deny-list`,
+    ])
+    assert.deepEqual(stepOf(deletes(secret), { rightsOpen, deniedOpen: ['secrets'] }), [])
+  })
+  test('roles and bindings by the names of OpenShift', () => {
+    for (const resource of ['roles', 'rolebindings']) {
+      const [first] = stepOf(creates({ kind: 'it' }), kindOf('authorization.openshift.io', resource))
+      assert.equal(first, `${HERE}.kind | is of authorization.openshift.io, which is on the deny-list`)
+    }
+  })
   test('roles and bindings, lifted and opened both', () => {
     const role = kindOf('rbac.authorization.k8s.io', 'roles')
     const denied = `${HERE}.kind | is of rbac.authorization.k8s.io, which is on the deny-list`
@@ -168,7 +206,7 @@ describe('refuses a kind that gives rights or secrets away', () => {
   const requests = kindOf('certificates.k8s.io', 'certificatesigningrequests', { namespaced: false })
   test('unless it is opened by its name', () => {
     assert.deepEqual(stepOf(creates({ kind: 'secret' })), [away])
-    assert.deepEqual(stepOf(deletes({ kind: 'secret' })), [away])
+    assert.deepEqual(stepOf(deletes({ kind: 'secret' }), { deniedOpen: ['secrets'] }), [away])
     assert.deepEqual(stepOf(creates({ kind: 'it', namespace: undefined }), requests), [away])
   })
   test('and its status unless that is opened', () => {

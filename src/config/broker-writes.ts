@@ -7,10 +7,8 @@ import { nameFaults, namespaceFaults, objectFaults } from './broker-objects.ts'
 import { reviewFaults } from './broker-reviews.ts'
 import { deniedFault, isLifted, kindNamed, kindOfStep, kindText, type Scope, SECRET } from './broker-scope.ts'
 import { patchFaults, statusFaults, wholeObjectFaults } from './broker-templates.ts'
-import { isSecret } from './deny-list.ts'
+import { isRbac, isSecret } from './deny-list.ts'
 import type { Fault } from './faults.ts'
-
-const RBAC = 'rbac.authorization.k8s.io'
 
 /** The faults of all steps of an operation, whose `given` are all in the scope. */
 export function writeFaults(operation: OperationConfig, at: string, scope: Scope): Fault[] {
@@ -67,11 +65,13 @@ function contentFaults(step: Exclude<WriteConfig, { do: 'token' }>, kind: KindCo
 function kindFaults(step: Exclude<WriteConfig, { do: 'token' }>, kind: KindConfig, path: string, broker: BrokerConfig): Fault[] {
   const faults: Fault[] = []
   const entry = step.do === 'status' ? `${kindText(kind)}/status` : kindText(kind)
-  if (kind.group === RBAC && !isLifted(broker, 'rbac')) faults.push(deniedFault(`${path}.kind`, `is of ${RBAC}`, 'rbac'))
+  if (isRbac(kind) && !isLifted(broker, 'rbac')) faults.push(deniedFault(`${path}.kind`, `is of ${kind.group}`, 'rbac'))
   // The API server answers a change with the whole object.
   const shows = step.do === 'apply' || step.do === 'patch' || step.do === 'status'
   if (shows && isSecret(kind) && !isLifted(broker, 'secrets'))
     faults.push(deniedFault(`${path}.kind`, 'is of Secrets, and the answer to a change is a read of the whole', 'secrets'))
+  if (step.do === 'delete' && isSecret(kind) && !isLifted(broker, 'secrets'))
+    faults.push(deniedFault(`${path}.kind`, 'is of Secrets, and what is deleted is read before', 'secrets'))
   if (givesAway(entry) && !broker.rightsOpen.includes(entry)) {
     faults.push({
       path: `${path}.kind`,

@@ -21,6 +21,8 @@ export const expression = z
 
 const computed = z.union([z.string().min(1), expression], { error: 'expected text or { cel: expression }' })
 
+const namespaceName = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'expected a namespace')
+
 const A_ROUTE = 'expected a path such as /projects/{project}/sessions, its parameters whole segments, without empty or dot segments'
 const SEGMENT = String.raw`(?:\{[a-z][A-Za-z0-9_]{0,62}\}|(?!\.\.?(?:\/|$))[A-Za-z0-9\-._~!$&'()+,=:@]+)`
 const operationPath = z.string({ error: A_ROUTE }).regex(new RegExp(`^(?:/${SEGMENT})+$`), A_ROUTE)
@@ -50,13 +52,17 @@ const kind = z
 
 const review = z
   .strictObject({
-    verb: z.string().regex(/^[a-z]{1,63}$/, 'expected a verb such as create'),
+    verb: z
+      .string()
+      .regex(/^[a-z]{1,63}$/, 'expected a verb such as create')
+      .describe('The verb, in lower case'),
     kind: word.describe('One of kinds'),
     subresource: z
       .string()
       .regex(/^[a-z][a-z0-9-]{0,62}$/, 'expected a subresource such as status')
-      .optional(),
-    name: computed.optional(),
+      .optional()
+      .describe('The subresource, where it is one'),
+    name: computed.optional().describe('Of the object that is reviewed'),
   })
   .describe(
     'What the user must be allowed, in the namespace of the write; default: the write itself. Naming another says: whoever may do this may have the service do that',
@@ -71,49 +77,52 @@ const step = { as: word.optional().describe('Names what was written for later st
 const owned = {
   ownedBy: word.optional().describe('An earlier step or one of given: what is written goes when that is gone'),
 }
-const template = z.record(z.string(), z.json())
+const template = z.record(z.string(), z.json().describe('Fields as they are, { cel: ... } for what is computed; a null is left out'))
 
 const create = z.strictObject({
+  do: z.literal('create').describe('Makes an object, under one review'),
   ...step,
   ...named,
   ...owned,
-  do: z.literal('create'),
   object: template.describe('The object, without apiVersion, kind, and the name and namespace that the step gives it'),
 })
 const apply = z.strictObject({
+  do: z.literal('apply').describe('Server-side apply, to what this broker wrote or to nothing yet; never by force'),
   ...step,
   ...named,
   ...owned,
-  do: z.literal('apply'),
   object: template.describe('What is applied to the object, which is made where it is not there. Needs a review for patch and for create'),
 })
 const patch = z.strictObject({
+  do: z.literal('patch').describe('Changes an object, whoever wrote it'),
   ...step,
   ...named,
-  do: z.literal('patch'),
   patch: template.describe('A merge patch (RFC 7386)'),
 })
 const status = z.strictObject({
+  do: z.literal('status').describe('Changes the status subresource'),
   ...step,
   ...named,
-  do: z.literal('status'),
   status: template.describe('A merge patch of the status alone'),
 })
 const token = z.strictObject({
+  do: z.literal('token').describe('Issues a token of a ServiceAccount (TokenRequest)'),
   ...step,
-  do: z.literal('token'),
-  namespace: computed,
+  namespace: computed.describe('Where the ServiceAccount is; one of namespaces'),
   serviceAccount: z
     .string()
     .regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/, 'expected the name of a ServiceAccount')
     .describe('Whose token it is: one, fixed here'),
-  audiences: z.array(text).min(1).max(16),
-  expirationSeconds: z.int().min(600).max(86_400),
+  audiences: z.array(text).min(1).max(16).describe('Who may take the token'),
+  expirationSeconds: z.int().min(600).max(86_400).describe('How long it lives'),
   into: z
     .strictObject({
-      secret: computed,
-      key: z.string().regex(/^[A-Za-z0-9._-]{1,253}$/, 'expected a key of a Secret'),
-      ownedBy: word,
+      secret: computed.describe('Name of the Secret'),
+      key: z
+        .string()
+        .regex(/^[A-Za-z0-9._-]{1,253}$/, 'expected a key of a Secret')
+        .describe('The key in it that holds the token'),
+      ownedBy: word.describe('An earlier step or one of given; the Secret goes when that is gone'),
       review: review.optional(),
     })
     .optional()
@@ -124,9 +133,9 @@ const token = z.strictObject({
     .describe('Give the token to whoever asked: they then act as that ServiceAccount until it expires'),
 })
 const remove = z.strictObject({
+  do: z.literal('delete').describe('Deletes as the service, and only what this broker wrote'),
   ...step,
   ...named,
-  do: z.literal('delete').describe('Deletes as the service, and only what this broker wrote'),
 })
 
 const write = z.discriminatedUnion('do', [create, apply, patch, status, token, remove])
@@ -143,7 +152,7 @@ const read = z
 const operation = z.strictObject({
   name: name.describe('Names it in records, and in the keys of retries'),
   match: z.strictObject({
-    host: hostName.optional().describe('The host name it is served under; default: that of publicUrl'),
+    host: hostName.optional().describe('The host of a route; default: that of publicUrl'),
     method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']).describe('GET, and DELETE as the user, for asUser; any other for writes'),
     path: operationPath.describe('Whole segments; {name} takes one and gives it to expressions as path.name'),
   }),
@@ -168,8 +177,8 @@ export const broker = z.strictObject({
     .optional()
     .describe('What writes; needed by operations that do'),
   namespaces: z
-    .union([z.array(z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'expected a namespace')).min(1), z.literal('*')])
-    .describe('Where it works; "*" for everywhere but system namespaces'),
+    .union([z.array(namespaceName).min(1), z.literal('*')])
+    .describe('Where it works, at most 100; "*" for everywhere but system namespaces'),
   kinds: z.record(word, kind).describe('The kinds that it works with'),
   operations: z.array(operation).min(1).describe('What it does, each under a method and a path of its own'),
   deniedOpen: z.array(z.enum(DENIED)).default([]).describe('What of the deny-list is allowed all the same'),
@@ -189,7 +198,7 @@ export const broker = z.strictObject({
       most: z.int().min(1).max(1000).default(20).describe('Most objects deleted in one sweep'),
       lease: z
         .strictObject({
-          namespace: text.describe('Where the Lease is'),
+          namespace: namespaceName.describe('Where the Lease is'),
           name: name.optional().describe('Its name; default: mandate- and the name of the broker'),
         })
         .describe('By which one replica alone sweeps'),

@@ -24,7 +24,30 @@ export function isSystemNamespace(namespace: string): boolean {
   return namespace.startsWith('kube-') || namespace === 'openshift' || namespace.startsWith('openshift-')
 }
 
+interface Resource {
+  readonly group: string
+  readonly resource: string
+}
+
+const NAMESPACE_KINDS: ReadonlySet<string> = new Set([
+  'namespaces.',
+  'projects.project.openshift.io',
+  'projectrequests.project.openshift.io',
+])
+
+/** True for kinds whose objects are namespaces, by whatever name: those of OpenShift, and what it is asked for one by. */
+export function isNamespaceKind({ group, resource }: Resource): boolean {
+  return NAMESPACE_KINDS.has(`${resource}.${group}`)
+}
+
+const RBAC: ReadonlySet<string> = new Set(['roles', 'rolebindings', 'clusterroles', 'clusterrolebindings'])
+
+/** True for roles and bindings, by the older names of OpenShift too, which are the same objects. */
+export function isRbac({ group, resource }: Resource): boolean {
+  return group === 'rbac.authorization.k8s.io' || (group === 'authorization.openshift.io' && RBAC.has(resource))
+}
+
 /** True for Secrets: whoever reads one has what was given to somebody else. */
-export function isSecret({ group, resource }: { readonly group: string; readonly resource: string }): boolean {
+export function isSecret({ group, resource }: Resource): boolean {
   return group === '' && resource === 'secrets'
 }

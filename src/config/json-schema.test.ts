@@ -89,7 +89,7 @@ describe('the JSON Schema and the loader both take', () => {
       refreshTokens: { grace: '60s' },
     }),
     'what is brokered': writing(
-      [creates({ as: 'made', object: { spec: [{ a: null, b: 1.5 }, { cel: 'body' }] } }), mints({ namespace: 'one' })],
+      [creates({ as: 'made', ownedBy: 'owner', object: { spec: [{ a: null, b: 1.5 }, { cel: 'body' }] } }), mints({ namespace: 'one' })],
       {
         cleanup: { mode: 'delete', every: '1m', lease: { namespace: 'mandate' } },
       },

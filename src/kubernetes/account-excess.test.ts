@@ -19,7 +19,7 @@ interface Attributes {
 }
 
 const probes = {
-  denied: deniedProbes({ namespaces: ['team-a'], lifted: [] }),
+  denied: deniedProbes({ namespaces: ['team-a'], lifted: [], besides: ['mandate'] }),
   excess: excessProbes(['team-a'], []),
   needed: neededProbes([{ namespace: 'team-a', group: 'batch', resource: 'jobs', verbs: ['create'], resourceNames: [] }]),
 }
@@ -96,7 +96,7 @@ test('tells what is denied, what is more than needed and what is missing, five q
   assert.equal(audit.recorded.length, 1)
 })
 
-test('tells again every half minute until there is an answer and while there is too much, then every hour', async (t) => {
+test('tells again every ten seconds until there is an answer, every half minute while there is too much, then every hour', async (t) => {
   const { own, world, asked } = await setUp(t, () => ({ status: 500 }))
   const clock = createFakeClock()
   const lines: Array<Record<string, unknown>> = []
@@ -117,13 +117,17 @@ test('tells again every half minute until there is an answer and while there is 
     await happened.promise
     await clock.advance(0)
   }
-  const watching = watchAccount({ account: 'runs', own, ...probes, clock, log, seen })
+  let failures = 0
+  const failed = () => {
+    failures += 1
+  }
+  const watching = watchAccount({ account: 'runs', own, ...probes, clock, log, seen, failed })
   t.after(() => watching.stop())
   await happened.promise
   await clock.advance(0)
-  assert.deepEqual([results.length, lines.length, lines[0]?.['code']], [0, 1, 'upstream_unavailable'])
+  assert.deepEqual([results.length, failures, lines.length, lines[0]?.['code']], [0, 1, 1, 'upstream_unavailable'])
   world.decide = () => reviewed({ allowed: true })
-  await after(30_000)
+  await after(10_000)
   assert.equal(results[0]?.denied.length, probes.denied.length)
   assert.match(String(lines[1]?.['may']), /^do everything, get nodes\/proxy.* more$/)
   world.decide = ({ verb, resource, namespace }) =>
@@ -135,9 +139,33 @@ test('tells again every half minute until there is an answer and while there is 
   assert.equal(asked.length, before)
   world.decide = () => ({ status: 500 })
   await after(1_000)
-  assert.equal(results.length, 2)
+  assert.deepEqual([results.length, failures], [2, 2])
   await watching.stop()
   assert.equal(clock.pending, 0)
+})
+
+test('asks again only after five minutes for rights that are missing, and nothing else', async (t) => {
+  const { own, world, asked } = await setUp(t, () => NO)
+  const clock = createFakeClock()
+  let told = Promise.withResolvers<AccountReview>()
+  const watching = watchAccount({
+    account: 'runs',
+    own,
+    ...probes,
+    clock,
+    log: createLog(() => undefined),
+    seen: (review) => told.resolve(review),
+  })
+  t.after(() => watching.stop())
+  assert.equal((await told.promise).missing.length, 1)
+  const before = asked.length
+  await clock.advance(299_000)
+  assert.equal(asked.length, before)
+  world.decide = ({ verb, resource, namespace }) =>
+    reviewed({ allowed: verb === 'create' && resource === 'jobs' && namespace === 'team-a' })
+  told = Promise.withResolvers()
+  await clock.advance(1_000)
+  assert.deepEqual((await told.promise).missing, [])
 })
 
 test('stops in the middle of a question, and tells nothing more', async (t) => {

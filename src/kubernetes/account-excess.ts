@@ -44,7 +44,9 @@ export interface AccountReview {
 
 const AT_ONCE = 5
 const EVERY_MS = 3_600_000
-const AGAIN_MS = 30_000
+const DENIED_AGAIN_MS = 30_000
+const MISSING_AGAIN_MS = 300_000
+const UNANSWERED_AGAIN_MS = 10_000
 const NAMED = 20
 
 /**
@@ -104,14 +106,17 @@ export interface WatchAccountOptions extends AccountProbes {
   readonly log: Log
   /** Told of each answer: what was seen before is no longer so. */
   seen(result: AccountReview): void
+  /** Told of each look that has no answer: what was seen before, if anything, is still what is known. */
+  failed?(): void
 }
 
 /**
- * Looks at once and then every hour; every 30 seconds while there is no answer, or the last one names a denied right or a
- * missing one, so that a right that is taken or given is soon noticed. Never throws. `stop` ends what is under way.
+ * Looks at once and then every hour; but 10 seconds after a look without an answer, 30 seconds after one that names a
+ * denied right, and 5 minutes after one that names missing ones alone, so that a right that is taken or given is soon
+ * noticed. The probes are read anew for each look. Never throws. `stop` ends what is under way.
  */
 export function watchAccount(options: WatchAccountOptions): { stop(): Promise<void> } {
-  const { account, own, clock, log, denied, excess, needed, seen } = options
+  const { account, own, clock, log } = options
   const stopping = new AbortController()
   const { signal } = stopping
   let told = ''
@@ -121,17 +126,20 @@ export function watchAccount(options: WatchAccountOptions): { stop(): Promise<vo
   }
   const look = async (): Promise<number> => {
     try {
+      const { denied, excess, needed } = options
       const result = await reviewAccount({ own, denied, excess, needed, clock, signal })
       if (signal.aborted) return 0
       tell(JSON.stringify(result), () => say(log, account, result))
-      seen(result)
-      return result.denied.length > 0 || result.missing.length > 0 ? AGAIN_MS : EVERY_MS
+      options.seen(result)
+      if (result.denied.length > 0) return DENIED_AGAIN_MS
+      return result.missing.length > 0 ? MISSING_AGAIN_MS : EVERY_MS
     } catch (error) {
       if (!signal.aborted) {
         const { code = 'unknown' } = describeError(error)
         tell(code, () => log.warn('what the service account may do cannot be seen now', { account, code }))
+        options.failed?.()
       }
-      return AGAIN_MS
+      return UNANSWERED_AGAIN_MS
     }
   }
   const watching = (async () => {

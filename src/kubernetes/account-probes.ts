@@ -3,7 +3,9 @@
  *
  * Security: these lists are examples that tell, not all there is: RBAC cannot list what somebody may do without leaving
  * things out (SelfSubjectRulesReview), so each right is asked for by itself. A right in one namespace shows only to a
- * question about that namespace; where a broker works everywhere ("*"), only rights in all namespaces are seen.
+ * question about that namespace. So besides the declared ones, those are looked at where a denied right is worst, whatever
+ * is declared: kube-system, and where Mandate lives itself (`besides`). Where a broker works everywhere ("*"), only rights
+ * in all namespaces and in those are seen.
  */
 import type { Denied } from '../config/deny-list.ts'
 
@@ -41,18 +43,23 @@ export interface DeniedProbesOptions {
   readonly namespaces: readonly string[] | '*'
   /** What of the deny-list the configuration allows all the same. */
   readonly lifted: readonly Denied[]
+  /** Where Mandate and its account live: looked at like declared ones. At most `MOST_BESIDES`. */
+  readonly besides: readonly string[]
   /** Where a declared right is one in all namespaces, it cannot but reach the system's: that is not reported. */
   readonly declared?: readonly DeclaredRight[]
 }
 
-/** More declared namespaces are not looked at one by one: 12 questions each, and 63 besides. */
+/** More declared namespaces are not looked at one by one: 17 questions each, as for those of `besides`, and 91 more. */
 export const MOST_NAMESPACES = 100
+/** That of the lease, and that of the account. */
+export const MOST_BESIDES = 2
 /** Excess is advice: it is looked for in so many namespaces, 12 questions each, and 8 besides. */
 export const EXCESS_NAMESPACES = 10
 
 const RBAC = 'rbac.authorization.k8s.io'
 const ROLES = ['roles', 'rolebindings']
 const CLUSTER_ROLES = ['clusterroles', 'clusterrolebindings']
+const RBAC_WRITES = ['create', 'update', 'patch', 'delete', 'deletecollection']
 const WRITES = ['create', 'update', 'patch', 'delete']
 
 type Kind = readonly [group: string, resource: string]
@@ -67,19 +74,26 @@ const SYSTEM_KINDS: readonly Kind[] = [
   ['batch', 'jobs'],
 ]
 
-/** Each item of the deny-list as questions, most one `MOST_NAMESPACES` * 12 + 63. Throws a RangeError for more namespaces. */
-export function deniedProbes({ namespaces, lifted, declared = [] }: DeniedProbesOptions): readonly Probe[] {
+/**
+ * Each item of the deny-list as questions, at most (`MOST_NAMESPACES` + `MOST_BESIDES`) * 17 + 91. Throws a RangeError for more
+ * namespaces.
+ */
+export function deniedProbes({ namespaces, lifted, besides, declared = [] }: DeniedProbesOptions): readonly Probe[] {
   if (namespaces !== '*' && namespaces.length > MOST_NAMESPACES) throw new RangeError(`more than ${MOST_NAMESPACES} namespaces`)
-  const everywhere = [undefined, ...(namespaces === '*' ? [] : namespaces)]
+  if (besides.length > MOST_BESIDES) throw new RangeError(`more than ${MOST_BESIDES} namespaces besides`)
+  const system = lifted.includes('system-namespaces') ? [] : ['kube-system']
+  const everywhere = [undefined, ...new Set([...(namespaces === '*' ? [] : namespaces), ...system, ...besides])]
   const lists: Readonly<Record<Denied, () => readonly Probe[]>> = {
     'nodes/proxy': () => probes(['get', 'create'], [['', 'nodes/proxy']], [undefined]),
-    secrets: () => probes(['get', 'list', 'watch'], [['', 'secrets']], everywhere),
+    secrets: () => probes(['get', 'list', 'watch', 'deletecollection'], [['', 'secrets']], everywhere),
     impersonate: () => [
       ...probes(
         ['impersonate'],
         [
           ['', 'users'],
           ['', 'groups'],
+          ['authentication.k8s.io', 'uids'],
+          ['authentication.k8s.io', 'userextras/scopes'],
         ],
         [undefined],
       ),
@@ -90,10 +104,7 @@ export function deniedProbes({ namespaces, lifted, declared = [] }: DeniedProbes
       ...probes(['escalate'], [[RBAC, 'roles']], everywhere),
     ],
     bind: () => [...probes(['bind'], [[RBAC, 'clusterroles']], [undefined]), ...probes(['bind'], [[RBAC, 'roles']], everywhere)],
-    rbac: () => [
-      ...probes(['create', 'update', 'patch'], kindsOf(CLUSTER_ROLES), [undefined]),
-      ...probes(['create', 'update', 'patch'], kindsOf(ROLES), everywhere),
-    ],
+    rbac: () => [...probes(RBAC_WRITES, kindsOf(CLUSTER_ROLES), [undefined]), ...probes(RBAC_WRITES, kindsOf(ROLES), everywhere)],
     'system-namespaces': () =>
       [
         ...probes(WRITES, SYSTEM_KINDS, ['kube-system']),

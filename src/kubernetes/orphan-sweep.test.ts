@@ -84,7 +84,7 @@ async function setUp(t: TestContext, maps: Array<[string, Meta]>, changes: Parti
   const tasks = { sweep: sweepRights(tended) }
   const own = createOwnWork(api.server, { token, audit, resource: 'cluster/here', tasks })('sweep')
   const leading = new AbortController()
-  const run = orphanSweep({ ...tended, own, everyMs: EVERY_MS, most: 20, clock, log, metrics, ...changes })
+  const run = orphanSweep({ ...tended, own, everyMs: EVERY_MS, most: 20, mayAct: () => true, clock, log, metrics, ...changes })
   let running: Promise<void> | undefined
   const end = async () => {
     leading.abort()
@@ -206,6 +206,39 @@ test('refuses to delete more than its bound in one sweep', async (t) => {
     assert.equal(await gauge('mandate_orphans'), String(left))
   }
   assert.equal(await gauge('mandate_orphans_deleted_total'), '7')
+})
+
+test('refuses to sweep with an account that may not be used, and begins anew with a dry run when it may', async (t) => {
+  let may = true
+  const { sweep, deletes, clock, asked, gauge } = await setUp(t, [written('a')], { mayAct: () => may })
+  await sweep()
+  assert.equal(await gauge('mandate_orphans'), '1')
+  may = false
+  assert.match(String((await sweep())['message']), /^no sweep for orphans while/)
+  const before = asked.length
+  await clock.advance(EVERY_MS)
+  assert.deepEqual([asked.length, await gauge('mandate_orphans')], [before, undefined])
+  may = true
+  await sweep()
+  assert.equal(deletes.length, 0)
+  await sweep()
+  assert.equal(deletes.length, 1)
+})
+
+test('refuses to go on deleting once the account may not be used', async (t) => {
+  let may = true
+  const { sweep, deletes, world } = await setUp(
+    t,
+    ['a', 'b', 'c'].map((name) => written(name)),
+    { mayAct: () => may },
+  )
+  await sweep()
+  world.first = ({ method }) => {
+    if (method === 'DELETE') may = false
+    return NOTHING
+  }
+  const { deleted } = await sweep()
+  assert.deepEqual([deleted, deletes.length, world.maps.size], [1, 1, 2])
 })
 
 test('refuses to delete anything in mode report, and has no right to', async (t) => {

@@ -4,7 +4,8 @@
  * Security: deleting what is still needed is worse than keeping what is not. An object goes only when two sweeps in a row
  * by the same leader have found it orphaned, so the first is always a dry run; it goes with its uid and resourceVersion
  * as preconditions, so what was changed meanwhile stays; at most `most` go in one sweep; and nothing is sent once the
- * signal has fired. The same DELETE with `dryRun=All` is not sent before: it would tell about rights and admission, which
+ * signal has fired, or while the account may not be used (`mayAct`): one that may too much, or of which nothing is known,
+ * deletes no more than it writes. The same DELETE with `dryRun=All` is not sent before: it would tell about rights and admission, which
  * the DELETE itself tells, and nothing about the owner, which is what could be wrong.
  * Whoever may write labels and annotations of these kinds can mark an object as an orphan: `report` is the default.
  */
@@ -22,6 +23,8 @@ export interface OrphanSweepOptions extends Tended {
   readonly everyMs: number
   /** Most DELETEs sent in one sweep. */
   readonly most: number
+  /** Whether the account may be used now: asked before each sweep and before each DELETE. */
+  readonly mayAct: () => boolean
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
@@ -30,18 +33,35 @@ export interface OrphanSweepOptions extends Tended {
 /** An API server that refuses this often in a row is left alone until the next sweep. */
 const MOST_FAILURES = 3
 const NAMED = 5
+/** How soon it is asked again whether the account may be used. */
+const HELD_AGAIN_MS = 30_000
 
 /**
  * What the replica does that leads: sweeps at once and then every `everyMs`, one after the other, until the signal fires.
- * Never rejects.
+ * While the account may not be used it does nothing, and begins anew with a dry run afterwards. Never rejects.
  */
 export function orphanSweep(options: OrphanSweepOptions): (signal: AbortSignal) => Promise<void> {
-  const { clock, everyMs, metrics, broker } = options
+  const { clock, everyMs, mayAct, log, metrics, broker } = options
+  const forget = () => {
+    for (const gauge of ['mandate_orphans', 'mandate_orphans_unknown'] as const) metrics.clear(gauge, { broker })
+  }
   return async (signal) => {
     // Of this leader alone: what another one found may be long ago.
-    let before: Sweep = { found: new Map(), failed: new Set() }
-    for (; !signal.aborted; await pause(clock, everyMs, signal)) before = await sweep(options, before, signal)
-    for (const gauge of ['mandate_orphans', 'mandate_orphans_unknown'] as const) metrics.clear(gauge, { broker })
+    let before = NOTHING_FOUND
+    let held = false
+    while (!signal.aborted) {
+      if (mayAct()) {
+        before = await sweep(options, before, signal)
+        held = false
+      } else {
+        before = NOTHING_FOUND
+        forget()
+        if (!held) log.warn('no sweep for orphans while its account may not be used', { broker })
+        held = true
+      }
+      await pause(clock, held ? Math.min(everyMs, HELD_AGAIN_MS) : everyMs, signal)
+    }
+    forget()
   }
 }
 
@@ -52,6 +72,8 @@ interface Sweep {
   /** Those that could not be deleted: the others go first. */
   readonly failed: ReadonlySet<string>
 }
+
+const NOTHING_FOUND: Sweep = { found: new Map(), failed: new Set() }
 
 async function sweep(options: OrphanSweepOptions, before: Sweep, signal: AbortSignal): Promise<Sweep> {
   const { own, broker, mode, log, metrics } = options
@@ -73,12 +95,12 @@ async function sweep(options: OrphanSweepOptions, before: Sweep, signal: AbortSi
     return { found: new Map(orphans.map(({ uid, ownerUid }) => [uid, ownerUid])), failed }
   } catch (error) {
     if (!signal.aborted) log.fault('a sweep for orphans has failed', error, { broker })
-    return { found: new Map(), failed: new Set() }
+    return NOTHING_FOUND
   }
 }
 
 async function deleteSome(
-  { own, most, metrics, broker }: OrphanSweepOptions,
+  { own, most, mayAct, metrics, broker }: OrphanSweepOptions,
   orphans: readonly Orphan[],
   failedBefore: ReadonlySet<string>,
   signal: AbortSignal,
@@ -87,7 +109,7 @@ async function deleteSome(
   const failed = new Set<string>()
   let [deleted, inARow] = [0, 0]
   for (const orphan of [...orphans].sort((one, other) => rank(one) - rank(other)).slice(0, most)) {
-    if (signal.aborted || inARow >= MOST_FAILURES) break
+    if (signal.aborted || !mayAct() || inARow >= MOST_FAILURES) break
     const { kind, namespace, name, uid, resourceVersion } = orphan
     const { group, version, resource } = kind
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid, resourceVersion }, propagationPolicy: 'Background' }

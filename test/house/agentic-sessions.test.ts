@@ -125,7 +125,7 @@ describe('the guide to brokered resources', () => {
     const { sessions } = whole.brokered
     for (const block of blocks) {
       const operations = Array.isArray(block) ? block : undefined
-      const broker = operations === undefined ? { ...sessions, ...block } : { ...sessions, operations }
+      const broker = operations === undefined ? { ...sessions, ...block } : { ...sessions, cleanup: undefined, operations }
       const brokered = 'brokered' in block ? block.brokered : { sessions: broker }
       assert.doesNotThrow(() => parseConfig(JSON.stringify({ ...whole, brokered })), JSON.stringify(block))
     }
