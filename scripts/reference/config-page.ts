@@ -151,12 +151,12 @@ function variant(option: z.core.$ZodType, key: string): Row[] {
   const [first, ...rest] = Object.entries(inner.shape)
   if (first === undefined) return []
   const [name, value] = first
-  const literal = unwrap(value).inner
+  const { inner: literal, description: ofLiteral } = unwrap(value)
   if (!(literal instanceof z.ZodLiteral)) {
     const [own, ...keys] = rowsOf(value, `${key}.${name}`)
     return own === undefined ? [] : [{ ...own, fallback: '', meaning: description ?? own.meaning }, ...keys]
   }
-  const heading: Row = { key: `${key}.${name}: ${String(literal.value)}`, type: '', fallback: '', meaning: description ?? '' }
+  const heading: Row = { key: `${key}.${name}: ${String(literal.value)}`, type: '', fallback: '', meaning: description ?? ofLiteral ?? '' }
   return [heading, ...rest.flatMap(([below, schema]) => rowsOf(schema, `${key}.${below}`))]
 }
 

@@ -137,8 +137,8 @@ async function setBroker(t: TestContext, start: StartWorld, operations: readonly
     },
     {
       ...more,
-      configure(config, world) {
-        more.configure?.(config, world)
+      async configure(config, world) {
+        await more.configure?.(config, world)
         config['brokered'] = {
           notes: {
             cluster: 'named',
