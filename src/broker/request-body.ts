@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Refusal } from '../errors.ts'
 import { type Json, JsonFaulty, parseJson } from '../template/json.ts'
+import { readWhole } from '../whole-body.ts'
 import type { Operation } from './operation.ts'
 
 export interface ReadBody {
@@ -25,35 +26,11 @@ export async function readBody(request: IncomingMessage, response: ServerRespons
   if (!comes) throw invalid('', 'is missing: send a JSON body')
   const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
   if (type !== 'application/json' || request.headers['content-encoding'] !== undefined) throw new Refusal('body_type_unsupported')
-  const bytes = await bytesOf(request, response, limit)
+  const bytes = await readWhole(request, response, limit)
   const value = parsed(bytes)
   const faults = operation.body(value)
   if (faults.length > 0) throw new Refusal('body_invalid', { detail: countOf(faults.length), faults })
   return { value, bytes }
-}
-
-async function bytesOf(request: IncomingMessage, response: ServerResponse, limit: number): Promise<Buffer> {
-  const tooLarge = () => new Refusal('body_too_large', { detail: `at most ${limit} bytes` })
-  if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge()
-  // It has gone already: neither `end` nor `close` will come any more.
-  if (request.destroyed) throw new Refusal('request_timeout', { detail: 'its body broke off' })
-  if (request.headers.expect !== undefined) response.writeContinue()
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
-  const parts: Buffer[] = []
-  let size = 0
-  // By events and not by `for await`, which would cut the connection together with the refusal on it.
-  request.on('data', (part: Buffer) => {
-    size += part.length
-    if (size > limit) {
-      parts.length = 0
-      reject(tooLarge())
-    } else parts.push(part)
-  })
-  request.once('end', () => resolve(Buffer.concat(parts)))
-  request.once('close', () => {
-    if (!request.complete) reject(new Refusal('request_timeout', { detail: 'its body broke off' }))
-  })
-  return promise
 }
 
 function parsed(bytes: Buffer): Json {
