@@ -396,6 +396,13 @@ describe('an apply', () => {
     assert.equal((await stage.ask()).refusal?.code, 'not_permitted')
     assert.deepEqual(stage.byAccount(), [])
   })
+  test('to what a 404 without a word about it hides is refused', async (t) => {
+    const answering: Answering = (asked, response) =>
+      asked.method === 'GET' ? { status: 404, body: '404 page not found' } : making(asked, response)
+    const stage = await set(t, answering, { writes: [APPLY] })
+    assert.equal((await stage.ask()).refusal?.code, 'object_unknown')
+    assert.deepEqual(stage.byAccount(), [])
+  })
   test('to its own is bound to that very object, and makes what is not there', async (t) => {
     for (const [metadata, uid] of [
       [{ uid: 'u', labels: { 'mandate/broker': 'sessions' } }, 'u'],
@@ -441,6 +448,20 @@ describe('a caller whose login ends', () => {
       [],
     )
   })
+})
+
+test('an account that is found to be too strong in the midst writes no more', async (t) => {
+  let closed: Refusal | undefined
+  const second = { ...CREATE_SESSION, as: 'second', name: { cel: "'t-' + unique" } }
+  const answering: Answering = (asked, response) => {
+    if (!isReview(asked)) closed = new Refusal('account_excessive')
+    return making(asked, response)
+  }
+  const stage = await startBroker(brokerOf({ writes: [CREATE_SESSION, second] }), answering, { closed: () => closed })
+  t.after(() => stage.api.close())
+  const { refusal } = await stage.ask()
+  assert.deepEqual([refusal?.code, stage.byAccount().length], ['account_excessive', 1])
+  assert.match(refusal?.detail ?? '', /written before it: sessions s-/)
 })
 
 test('a token that could not be kept is not made', async (t) => {

@@ -103,16 +103,20 @@ async function run(target: BrokerTarget, operation: Operation, request: Brokered
   const variables = { ...known, given: objectsOf(objects) }
   const plan = early ?? (await planned(variables))
   const proofs = await reviewAll(user, plan, target.now)
-  const closed = target.closed()
-  if (closed !== undefined) throw closed
+  const mayWrite = () => {
+    refuseEnded(grant)
+    const closed = target.closed()
+    if (closed !== undefined) throw closed
+  }
+  mayWrite()
   const account = target.account(recordingOf(target.audit, request, grant))
   const wrote: Wrote[] = []
   for (const [at, write] of plan.entries()) {
-    refuseEnded(grant)
     try {
+      // Every write passes here: a logout, or an account that was found to be too strong, stops the next one.
       const proof = async (nth: number) => {
         const one = await proofs(at, nth)
-        refuseEnded(grant)
+        mayWrite()
         return one
       }
       const writing = { user, account, asked, callerText: broker.callerText, variables, objects, proof }

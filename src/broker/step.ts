@@ -75,7 +75,8 @@ async function writeObject(at: Located, step: ObjectStep, writing: Writing): Pro
 
 /**
  * The marks would claim whatever is applied to, so nothing is applied to what this broker did not write: looked at as the user,
- * and bound to that very object.
+ * and bound to that very object. What is not there yet cannot be bound to: an object that somebody makes in between is applied
+ * to, without force. A 404 that is no API server's word about this object says nothing.
  */
 async function uidToApplyTo({ kind: { group, version, resource }, namespace, name }: Located, { user, asked }: Writing) {
   try {
@@ -83,7 +84,7 @@ async function uidToApplyTo({ kind: { group, version, resource }, namespace, nam
     if (!isOf(asked.broker, found)) throw new Refusal('object_not_ours')
     return found.metadata.uid
   } catch (error) {
-    if (error instanceof ApiStatus && error.status === 404) return undefined
+    if (error instanceof ApiStatus && error.status === 404 && error.reason === 'NotFound') return undefined
     throw refusalOf(error, true)
   }
 }

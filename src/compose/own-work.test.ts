@@ -226,3 +226,11 @@ test('is closed while nobody can tell what its account may do', async (t) => {
   assert.equal((await composing).closed('maps')?.code, 'account_unseen')
   assert.equal((await composing).closed('another'), undefined)
 })
+
+test('a start that is refused has not even written a lease with that account', async (t) => {
+  const { groups, compose, audit } = await accountAt(t, { broker: CLEANED })
+  groups.push('system:masters')
+  await assert.rejects(compose(), /account_excessive/)
+  const tasks = audit.recorded.flatMap((event) => (event.event === 'own-work' ? [event.task] : []))
+  assert.deepEqual([...new Set(tasks)], ['account-review'])
+})

@@ -3,7 +3,8 @@
  *
  * Security: the capability for it is made here and handed to what runs by itself; no door and no step may import this
  * file or the one it is made from (`biome.json`). A broker's account that may do what is on the deny-list keeps the gateway
- * from starting; one that is found to later, or of which nothing is known yet, writes and sweeps nothing.
+ * from starting; one that is found to later, or of which nothing is known yet, writes and sweeps nothing. (A replica that was
+ * elected by then goes on holding its Lease.)
  */
 import { hostname } from 'node:os'
 import type { AuditSink } from '../audit/audit-sink.ts'
@@ -96,7 +97,7 @@ interface Known {
   mayAct(): boolean
 }
 
-/** Begins to watch, waits until the first look is over, has failed or has taken too long, and then begins to sweep. */
+/** Begins to watch, and to sweep once the account may be used. Resolves when the first look is over, has failed or takes too long. */
 async function composeAccount(
   broker: BrokerConfig,
   account: NonNullable<BrokerConfig['account']>,
@@ -114,6 +115,20 @@ async function composeAccount(
   const own = createOwnWork(apiServer, { token, audit, resource: `brokered/${name}`, tasks })
   const lease = leaseOf(broker)
   const declared = accountRights(broker)
+  const { mayAct } = known
+  let sweeps = false
+  /** Once, as soon as the account may be used: not even a Lease is written with one that may do too much. */
+  const beginSweep = (): void => {
+    if (sweeps || lifecycle.stopping || cleanup === undefined || lease === undefined || tended.kinds.length === 0) return
+    sweeps = true
+    const { every, most } = cleanup
+    const sweeping = { own: own('sweep'), broker: name, ...tended, namespaces, mode, everyMs: every, most, mayAct, clock, log, metrics }
+    const lifted = deniedOpen.includes('system-namespaces')
+    const lead = orphanSweep({ ...sweeping, ...(lifted ? {} : { exceptNamespace: isSystemNamespace }) })
+    const work = { lease: own('lease'), upkeep: own('lease-upkeep') }
+    const election = elect({ own: work, ...lease, identity: hostname(), clock, log, lead })
+    lifecycle.onStop(`sweep of ${name}`, () => election.stop())
+  }
   const first = Promise.withResolvers<void>()
   const watching = watchAccount({
     account: name,
@@ -130,6 +145,7 @@ async function composeAccount(
     seen(review) {
       known.seen(review)
       first.resolve()
+      if (mayAct()) beginSweep()
     },
     failed: first.resolve,
   })
@@ -140,18 +156,6 @@ async function composeAccount(
   const given = new AbortController()
   await Promise.race([first.promise, pause(clock, FIRST_LOOK_WITHIN_MS, given.signal)])
   given.abort()
-  // What was begun now, nobody would end.
-  if (lifecycle.stopping) return
-  if (cleanup !== undefined && lease !== undefined && tended.kinds.length > 0) {
-    const { every, most } = cleanup
-    const { mayAct } = known
-    const sweeping = { own: own('sweep'), broker: name, ...tended, namespaces, mode, everyMs: every, most, mayAct, clock, log, metrics }
-    const lifted = deniedOpen.includes('system-namespaces')
-    const lead = orphanSweep({ ...sweeping, ...(lifted ? {} : { exceptNamespace: isSystemNamespace }) })
-    const work = { lease: own('lease'), upkeep: own('lease-upkeep') }
-    const election = elect({ own: work, ...lease, identity: hostname(), clock, log, lead })
-    lifecycle.onStop(`sweep of ${name}`, () => election.stop())
-  }
 }
 
 /**

@@ -59,6 +59,27 @@ for (const [what, answer] of Object.entries({
   })
 }
 
+test('what is advice may stay untold: neither in excess nor missing, and what is denied is told all the same', async (t) => {
+  const failing = { status: 500 }
+  const { own } = await setUp(t, ({ verb, resource }) => {
+    if (verb === 'create' && resource === 'jobs') return failing
+    return reviewed({ allowed: resource === 'secrets' && verb === 'get' })
+  })
+  const { denied, missing } = await reviewAccount({ own, ...probes, clock: systemClock })
+  assert.ok(denied.some((reads) => reads.startsWith('get secrets')))
+  assert.deepEqual(missing, [])
+})
+
+test('an API server that asks for patience gets it', async (t) => {
+  let busy = 2
+  const { own } = await setUp(t, ({ resource }) => {
+    if (resource !== 'secrets' || busy === 0) return NO
+    busy -= 1
+    return { status: 429, headers: { 'retry-after': '1' } }
+  })
+  assert.deepEqual((await reviewAccount({ own, ...probes, clock: systemClock })).denied, [])
+})
+
 test('refuses to wait longer than its time for all questions together', async (t) => {
   const asked = Promise.withResolvers<void>()
   const { own } = await setUp(t, () => void asked.resolve())

@@ -29,7 +29,7 @@ export interface AccountProbes {
 
 export interface ReviewAccountOptions extends AccountProbes {
   readonly own: ReviewWork
-  /** For all questions together, in milliseconds; a minute. */
+  /** For all questions together, in milliseconds; a minute, and a tenth of a second more for each. */
   readonly withinMs?: number
   readonly clock: Clock
   readonly signal?: AbortSignal
@@ -48,10 +48,12 @@ const DENIED_AGAIN_MS = 30_000
 const MISSING_AGAIN_MS = 300_000
 const UNANSWERED_AGAIN_MS = 10_000
 const NAMED = 20
+const PATIENCE = 3
 
 /**
- * Asks for each right once, at most five at a time. Throws a Refusal (`review_unavailable`, or why the account cannot ask)
- * when one of them cannot be told, or all of them not in time.
+ * Asks for each right, at most five at a time, the denied ones first. Throws a Refusal (`review_unavailable`, or why the account
+ * cannot ask) when one of those cannot be told, or all of them not in time. The others are advice: one of which nothing could
+ * be told stands in neither list.
  */
 export async function reviewAccount({
   own,
@@ -59,7 +61,7 @@ export async function reviewAccount({
   excess,
   needed,
   clock,
-  withinMs = 60_000,
+  withinMs = 60_000 + 100 * (denied.length + excess.length + needed.length),
   signal,
 }: ReviewAccountOptions): Promise<AccountReview> {
   const over = new AbortController()
@@ -68,11 +70,18 @@ export async function reviewAccount({
   signal?.addEventListener('abort', end, { once: true })
   if (signal?.aborted) end()
   const questions = [...denied, ...excess, ...needed]
+  const decisive = new Set(denied)
   const answers = new Map<Probe, boolean>()
   let next = 0
+  const answer = async (probe: Probe): Promise<void> => {
+    try {
+      answers.set(probe, await allowed(own, probe, clock, over.signal))
+    } catch (error) {
+      if (decisive.has(probe)) throw error
+    }
+  }
   const asking = async (): Promise<void> => {
-    for (let probe = questions[next++]; probe !== undefined; probe = questions[next++])
-      answers.set(probe, await allowed(own, probe, over.signal))
+    for (let probe = questions[next++]; probe !== undefined; probe = questions[next++]) await answer(probe)
   }
   try {
     await Promise.all(Array.from({ length: AT_ONCE }, asking))
@@ -87,15 +96,27 @@ export async function reviewAccount({
   return { denied: where(denied, true), excess: where(excess, true), missing: where(needed, false) }
 }
 
-async function allowed(own: ReviewWork, { attributes: resourceAttributes }: Probe, signal: AbortSignal): Promise<boolean> {
-  if (signal.aborted) throw new Refusal('review_unavailable')
+async function allowed(own: ReviewWork, { attributes: resourceAttributes }: Probe, clock: Clock, signal: AbortSignal): Promise<boolean> {
   const body = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectAccessReview', spec: { resourceAttributes } }
-  const { status } = await own.act('create', 'selfsubjectaccessreviews', { body, signal })
+  const { status } = await patiently(clock, signal, () => own.act('create', 'selfsubjectaccessreviews', { body, signal }))
   const { allowed, evaluationError } = isRecord(status) ? status : {}
   if (allowed === true) return true
   // An authorizer that failed has not said no.
   if (allowed !== false || (typeof evaluationError === 'string' && evaluationError !== '')) throw new Refusal('review_unavailable')
   return false
+}
+
+/** An API server that asks for patience (429) gets it, a few times: one look is many questions. */
+async function patiently<T>(clock: Clock, signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
+  for (let left = PATIENCE; ; left -= 1) {
+    if (signal.aborted) throw new Refusal('review_unavailable')
+    try {
+      return await ask()
+    } catch (error) {
+      if (left === 0 || !(error instanceof Refusal) || error.code !== 'too_many_requests') throw error
+      await pause(clock, Math.min(error.retryAfterSeconds ?? 1, 5) * 1_000, signal)
+    }
+  }
 }
 
 export interface WatchAccountOptions extends AccountProbes {
