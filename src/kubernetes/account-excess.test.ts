@@ -61,8 +61,8 @@ for (const [what, answer] of Object.entries({
 
 test('what is advice may stay untold: neither in excess nor missing, and what is denied is told all the same', async (t) => {
   const failing = { status: 500 }
-  const { own } = await setUp(t, ({ verb, resource }) => {
-    if (verb === 'create' && resource === 'jobs') return failing
+  const { own } = await setUp(t, ({ verb, resource, namespace }) => {
+    if (verb === 'create' && resource === 'jobs' && namespace === 'team-a') return failing
     return reviewed({ allowed: resource === 'secrets' && verb === 'get' })
   })
   const { denied, missing } = await reviewAccount({ own, ...probes, clock: systemClock })
