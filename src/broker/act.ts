@@ -22,7 +22,7 @@ import type { Log } from '../log.ts'
 import { ExpressionFailed } from '../template/expression.ts'
 import type { Json } from '../template/json.ts'
 import { askedOf, principalOf } from './asked.ts'
-import type { Owner } from './marks.ts'
+import { type Owner, objectsOf } from './marks.ts'
 import type { Broker, Operation } from './operation.ts'
 import { refusalOf } from './outcome.ts'
 import { locate, type Planned, type PlannedWrite, planStep, type Variables } from './plan.ts'
@@ -148,10 +148,6 @@ async function readGiven(broker: Broker, { given }: Operation, user: UserClient,
     }
   }
   return objects
-}
-
-function objectsOf(objects: ReadonlyMap<string, Owner>): Json {
-  return Object.fromEntries([...objects].map(([name, { object }]) => [name, object as unknown as Json]))
 }
 
 /** Reviews every write, all at once. Gives the proofs by step and write; throws unless each of them was allowed. */

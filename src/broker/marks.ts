@@ -20,6 +20,11 @@ export interface Owner {
   readonly object: KubernetesObject
 }
 
+/** Objects by their names, as expressions see them. They came as JSON. */
+export function objectsOf(objects: ReadonlyMap<string, Owner>): Json {
+  return Object.fromEntries([...objects].map(([name, { object }]) => [name, object as unknown as Json]))
+}
+
 type Fields = Readonly<Record<string, Json>>
 
 /** The whole object: what the template gave, under this kind and these names, with the marks. */

@@ -58,7 +58,7 @@ export async function madeBefore(
   // Without a key nobody asks twice: who finds the name taken has been too late.
   if (taken && asked.key === undefined) throw refusalOf(error, isTheirs)
   const found = await read(user, at)
-  if (found === 'forbidden' && taken && at.name.includes(asked.unique)) return stub(at)
+  if (found === 'forbidden' && taken && at.name.includes(asked.unique)) return namesOf(at)
   if (typeof found === 'string') throw refusalOf(error, isTheirs)
   switch (relationOf(found, asked, ownerUid)) {
     case 'this-attempt':
@@ -81,7 +81,7 @@ async function read(user: UserClient, { kind: { group, version, resource }, name
 }
 
 /** What is known of an object that may not be read. */
-function stub({ kind: { group, version, kind }, namespace, name }: Located): KubernetesObject {
+function namesOf({ kind: { group, version, kind }, namespace, name }: Located): KubernetesObject {
   return {
     apiVersion: group === '' ? version : `${group}/${version}`,
     kind,

@@ -15,7 +15,7 @@ import { Secret } from '../secret.ts'
 import type { Json } from '../template/json.ts'
 import type { Template } from '../template/template.ts'
 import type { Asked } from './asked.ts'
-import { isOf, markedObject, markedPatch, type Owner, refuseMarks } from './marks.ts'
+import { isOf, markedObject, markedPatch, type Owner, objectsOf, refuseMarks } from './marks.ts'
 import type { ChangeStep, Kind, ObjectStep, StandIn, TokenStep } from './operation.ts'
 import { isOpen, isTaken, type Made, madeBefore, refusalOf } from './outcome.ts'
 import type { Located, Planned, Variables } from './plan.ts'
@@ -161,8 +161,7 @@ function tokenIn({ status }: KubernetesObject): { readonly token: Secret; readon
 }
 
 function filled(template: Template, { variables, objects }: Writing): Readonly<Record<string, Json>> {
-  const written = Object.fromEntries([...objects].map(([name, { object }]) => [name, object as unknown as Json]))
-  const value = template.fill({ ...variables, written })
+  const value = template.fill({ ...variables, written: objectsOf(objects) })
   if (!isRecord(value)) throw new Refusal('template_failed')
   refuseMarks(value)
   return value as Readonly<Record<string, Json>>
