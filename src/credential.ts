@@ -15,6 +15,8 @@ export type HeaderLine = readonly [name: string, value: string]
 interface Expiring {
   /** Milliseconds since the epoch after which the credential must not be used. */
   readonly expiresAt: number
+  /** Headers that say who asks, for services that read them; their values are printable ASCII. */
+  readonly lines?: readonly HeaderLine[]
 }
 
 /** RFC 6750: the caller's own token for the target. */
@@ -36,8 +38,6 @@ export interface ImpersonationCredential extends Expiring {
 /** No credential for the target: it learns who asks from identity headers alone. */
 export interface IdentityCredential extends Expiring {
   readonly kind: 'identity'
-  /** Who asks, as header lines; their values are printable ASCII. */
-  readonly lines?: readonly HeaderLine[]
 }
 
 export type Credential = BearerCredential | ImpersonationCredential | IdentityCredential
@@ -80,9 +80,10 @@ export function impersonationCredential(parts: Omit<ImpersonationCredential, 'ki
 
 /** The header lines that dress a request with this credential. Pure; never empty for a credential that has rights. */
 export function present(credential: Credential): readonly HeaderLine[] {
+  const { lines = [] } = credential
   switch (credential.kind) {
     case 'bearer':
-      return [['Authorization', `Bearer ${credential.token.expose()}`]]
+      return [['Authorization', `Bearer ${credential.token.expose()}`], ...lines]
     case 'impersonation':
       return [
         ['Authorization', `Bearer ${credential.broker.expose()}`],
@@ -90,9 +91,10 @@ export function present(credential: Credential): readonly HeaderLine[] {
         ['Impersonate-Uid', credential.uid],
         ...credential.groups.map((group): HeaderLine => ['Impersonate-Group', group]),
         ...credential.extra.map(([key, value]): HeaderLine => [`Impersonate-Extra-${encodeExtraKey(key)}`, value]),
+        ...lines,
       ]
     case 'identity':
-      return credential.lines ?? []
+      return lines
   }
 }
 

@@ -12,6 +12,8 @@ export interface Deny {
   readonly code: RefusalCode
   /** What was missing, in words that may be shown to the caller. */
   readonly detail: string
+  /** Scopes that would be enough, where they are what was missing. */
+  readonly scopes?: readonly string[]
 }
 
 export interface Abstain {

@@ -123,6 +123,11 @@ export const REFUSALS = {
     title: 'No rule allows this caller here',
     mend: 'Ask the operator to allow your provider, kind or group here.',
   },
+  insufficient_scope: {
+    status: 403,
+    title: 'The token lacks a scope that is needed here',
+    mend: 'Get a token with the scopes that WWW-Authenticate names.',
+  },
   // credentials
   credential_not_offered: {
     status: 403,
@@ -327,6 +332,8 @@ export interface RefusalOptions {
   readonly said?: string
   /** Every fault of a body, for whoever sent it alone. */
   readonly faults?: readonly BodyFault[]
+  /** Scopes that would be enough; sent in WWW-Authenticate (RFC 6750 3). */
+  readonly scopes?: readonly string[]
   /** Seconds after which trying again makes sense; sent as Retry-After. */
   readonly retryAfterSeconds?: number
   /** Claims challenge of the issuer, handed back to the sign-in. */
@@ -341,6 +348,7 @@ export class Refusal extends Error {
   readonly title: string
   readonly mend: string
   readonly detail: string | undefined
+  readonly scopes: readonly string[] | undefined
   readonly retryAfterSeconds: number | undefined
   readonly claims: string | undefined
   readonly said: string | undefined
@@ -354,6 +362,7 @@ export class Refusal extends Error {
     this.title = entry.title
     this.mend = entry.mend
     this.detail = options.detail
+    this.scopes = options.scopes
     this.retryAfterSeconds = options.retryAfterSeconds ?? (entry.status === 503 ? 5 : undefined)
     this.claims = options.claims
     this.said = options.said

@@ -22,6 +22,8 @@ export interface Principal {
   readonly email?: string
   /** The user name for clusters that are impersonated to: the text of the claim the provider's configuration names. */
   readonly kubernetesUser?: string
+  /** What the issuer says in the claims that rules of routes speak of, as text. */
+  readonly claims?: Readonly<Record<string, readonly string[]>>
   /** Who acts for the principal, where that is somebody else (RFC 8693 `act`). */
   readonly actor?: Principal
 }
@@ -40,6 +42,8 @@ export interface BearerProof {
   readonly digest: string
   readonly audiences: readonly string[]
   readonly scopes: readonly string[]
+  /** The client that the token was issued to (`client_id`, `azp`), where it says so. */
+  readonly client?: string
   /** Milliseconds since the epoch. */
   readonly expiresAt: number
 }

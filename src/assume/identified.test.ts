@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import type { HeaderLine } from '../credential.ts'
+import { type HeaderLine, present } from '../credential.ts'
+import { Refusal } from '../errors.ts'
 import { bearerCaller, loginCaller } from '../principal.fake.ts'
-import { createNone, identityLines } from './none.ts'
+import type { Caller } from '../principal.ts'
+import { Secret } from '../secret.ts'
+import { type IdentityHeader, identified, identityLines, M2M_HEADERS, MANDATE_HEADERS } from './identified.ts'
+import { createNone } from './none.ts'
 
 const said = (lines: readonly HeaderLine[], header: string) => lines.find(([name]) => name === header)?.[1]
 const membersOf = (lines: readonly HeaderLine[], header: string) => said(lines, header)?.split(',').map(decodeURIComponent) ?? []
@@ -22,13 +26,13 @@ describe('nobody is said to ask', () => {
     ['when an actor has half a character', actor({ issuer: 'https://\ud800' })],
   ] as const) {
     test(what, async () => {
-      const answer = await createNone().assume(loginCaller({ principal }), target)
+      const answer = await identified(createNone(), MANDATE_HEADERS).assume(loginCaller({ principal }), target)
       assert.equal(answer.result === 'refused' && answer.refusal.code, 'identity_unusable')
     })
   }
 
   test('with half a character in a scope', async () => {
-    const answer = await createNone().assume(bearerCaller('t', { proof: { scopes: ['\ud800'] } }), target)
+    const answer = await identified(createNone(), MANDATE_HEADERS).assume(bearerCaller('t', { proof: { scopes: ['\ud800'] } }), target)
     assert.equal(answer.result === 'refused' && answer.refusal.code, 'identity_unusable')
   })
 })
@@ -94,5 +98,57 @@ describe('identity headers', () => {
     assert.equal(said(lines, 'X-Mandate-Kind'), 'machine')
     assert.deepEqual(membersOf(lines, 'X-Mandate-Scopes'), ['read', 'https://api.example/db,x'])
     assert.ok(!JSON.stringify(lines).includes('Bearer'))
+  })
+
+  test('of a machine are what it asked for and by which client, in the words of services that know machines alone', () => {
+    const machine = bearerCaller('t', {
+      principal: { kind: 'machine' },
+      proof: { client: '7abc', scopes: ['https://api.example/read', 'a b', 'c,d'] },
+    })
+    assert.deepEqual(identityLines(machine, M2M_HEADERS), [
+      ['X-M2M-Client-ID', '7abc'],
+      ['X-M2M-Scope', 'https://api.example/read a%20b c%2Cd'],
+    ])
+    assert.deepEqual(identityLines(loginCaller(), M2M_HEADERS), [])
+    assert.equal(said(identityLines(machine), 'X-Mandate-Client'), '7abc')
+  })
+
+  test('have the names that an operator chose, and no others', () => {
+    const chosen: readonly IdentityHeader[] = [{ name: 'X-Who', says: 'subject' }]
+    assert.deepEqual(identityLines(loginCaller(), chosen), [['X-Who', 'alice']])
+  })
+})
+
+describe('a credential that says who asks', () => {
+  const target = { id: 'route/app', audience: 'app', scopes: [] }
+  const bare = (token: string) => ({ kind: 'bearer', token: new Secret(token), expiresAt: 1 }) as const
+
+  test('is dressed anew when the source gives another one, and never with the lines of somebody else', async () => {
+    let given = bare('one')
+    const source = identified({ assume: async () => ({ result: 'granted', credential: given }) }, MANDATE_HEADERS)
+    const of = async (caller: Caller) => {
+      const answer = await source.assume(caller, target)
+      assert.equal(answer.result, 'granted')
+      return answer.result === 'granted' ? present(answer.credential) : []
+    }
+    const alice = loginCaller()
+    const bob = loginCaller({ principal: { subject: 'bob' } })
+    assert.deepEqual((await of(alice)).slice(0, 2), [
+      ['Authorization', 'Bearer one'],
+      ['X-Mandate-Subject', 'alice'],
+    ])
+    assert.equal(said(await of(bob), 'X-Mandate-Subject'), 'bob')
+    given = bare('two')
+    assert.deepEqual((await of(alice)).slice(0, 2), [
+      ['Authorization', 'Bearer two'],
+      ['X-Mandate-Subject', 'alice'],
+    ])
+    assert.equal(said(await of(bob), 'X-Mandate-Subject'), 'bob')
+  })
+
+  test('is not given when the source refuses', async () => {
+    const refusal = new Refusal('credential_not_offered')
+    const source = identified({ assume: async () => ({ result: 'refused', refusal }) }, MANDATE_HEADERS)
+    assert.deepEqual(await source.assume(loginCaller(), target), { result: 'refused', refusal })
   })
 })

@@ -3,11 +3,12 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Decision, Resource } from '../decision.ts'
 import { bearerCaller, loginCaller } from '../principal.fake.ts'
-import type { Principal } from '../principal.ts'
+import type { Caller, Principal } from '../principal.ts'
 import { createRouteRules, type Rule } from './route-rules.ts'
 
 const PROD: Resource = { type: 'cluster', id: 'prod', properties: {} }
-const rules = (rule: Rule, name = 'cluster/prod') => createRouteRules(new Map([[name, rule]]))
+const ACTION = { name: 'get', writes: false }
+const rules = (rule: Rule, name = 'cluster/prod') => createRouteRules(new Map([[name, [rule]]]))
 const decide = (rule: Rule, principal: Partial<Principal> = {}, resource = PROD): Promise<Decision> =>
   rules(rule).authorize({ caller: loginCaller({ principal }), action: { name: 'get', writes: false }, resource })
 const effect = async (...asked: Parameters<typeof decide>) => (await decide(...asked)).effect
@@ -88,5 +89,76 @@ describe('allows', () => {
       }),
       { numRuns: 500 },
     )
+  })
+})
+
+describe('scopes', () => {
+  const bearer = (scopes: readonly string[]) => bearerCaller('t', { principal: { kind: 'machine' }, proof: { scopes } })
+  const asks = (rule: Partial<Rule>, caller: Caller) =>
+    rules({ callers: ['machine', 'person'], ...rule }).authorize({ caller, action: ACTION, resource: PROD })
+
+  test('are all needed, and what is missing is said with all that would be enough', async () => {
+    assert.deepEqual(await asks({ scopes: ['a', 'b', 'c'] }, bearer(['b', 'x'])), {
+      effect: 'deny',
+      code: 'insufficient_scope',
+      detail: 'the token lacks a c',
+      scopes: ['a', 'b', 'c'],
+    })
+    assert.equal((await asks({ scopes: ['a', 'b'] }, bearer(['b', 'a']))).effect, 'allow')
+  })
+
+  test('are compared whole and to the letter', async () => {
+    for (const held of [['read:all'], ['rea'], ['READ'], ['read '], ['read write']])
+      assert.equal((await asks({ scopes: ['read'] }, bearer(held))).effect, 'deny', held.join())
+  })
+
+  test('are held by no login', async () => {
+    const decision = await asks({ scopes: ['a'] }, loginCaller())
+    assert.equal(decision.effect === 'deny' && decision.code, 'insufficient_scope')
+  })
+})
+
+describe('claims', () => {
+  const asks = (claims: Rule['claims'], said?: Principal['claims']) =>
+    rules({ callers: ['person'], claims }).authorize({
+      caller: loginCaller({ principal: said === undefined ? {} : { claims: said } }),
+      action: ACTION,
+      resource: PROD,
+    })
+
+  test('are each needed with one of their values', async () => {
+    const rule = { tenant: ['acme', 'beta'], plan: ['pro'] }
+    assert.equal((await asks(rule, { tenant: ['beta'], plan: ['pro', 'x'] })).effect, 'allow')
+    assert.equal((await asks({ constructor: ['x'] }, {})).effect, 'deny')
+    for (const said of [undefined, {}, { tenant: ['acme'] }, { tenant: ['other'], plan: ['pro'] }, { tenant: [], plan: ['pro'] }]) {
+      const decision = await asks(rule, said)
+      assert.equal(decision.effect === 'deny' && decision.code, 'denied', JSON.stringify(said))
+    }
+  })
+})
+
+describe('of several rules', () => {
+  const machines: Rule = { callers: ['machine'], scopes: ['read'] }
+  const finance: Rule = { callers: ['person'], groups: ['finance'] }
+  const asks = (all: readonly Rule[], caller: Caller) =>
+    createRouteRules(new Map([['cluster/prod', all]])).authorize({ caller, action: ACTION, resource: PROD })
+
+  test('one must be met whole: halves of two are none', async () => {
+    const both = bearerCaller('t', { principal: { kind: 'person', groups: ['finance'] }, proof: { scopes: ['read'] } })
+    assert.deepEqual(await asks([machines, finance], both), { effect: 'allow', rule: 'cluster/prod#1' })
+    const neither = bearerCaller('t', { principal: { kind: 'person', groups: [] }, proof: { scopes: ['read'] } })
+    assert.equal((await asks([machines, finance], neither)).effect, 'deny')
+  })
+
+  test('what would be enough is said of the one that lacks scopes alone', async () => {
+    const robot = bearerCaller('t', { principal: { kind: 'machine' }, proof: { scopes: [] } })
+    for (const all of [
+      [finance, machines],
+      [machines, finance],
+    ]) {
+      const decision = await asks(all, robot)
+      assert.deepEqual(decision.effect === 'deny' && [decision.code, decision.scopes], ['insufficient_scope', ['read']])
+    }
+    assert.equal((await asks([], robot)).effect, 'abstain')
   })
 })

@@ -1,9 +1,12 @@
 /**
- * Who may come as far as a target: the `allow` of its configuration. Every condition must hold; nothing that the
- * configuration leaves out is read as permission beyond its documented default.
+ * Who may come as far as a target: the `allow` of its configuration. Every condition of a rule must hold, and where there
+ * are several rules one of them must be met whole; nothing that the configuration leaves out is read as permission
+ * beyond its documented default.
+ *
+ * Security: scopes are those of a bearer that was verified. A login has none, so a rule with scopes is never met by one.
  */
 import type { Deny } from '../decision.ts'
-import type { Principal, PrincipalKind } from '../principal.ts'
+import type { Caller, PrincipalKind } from '../principal.ts'
 import type { Authorizer } from './authorizer.ts'
 
 export interface Rule {
@@ -12,28 +15,45 @@ export interface Rule {
   readonly providers?: readonly string[] | undefined
   /** Groups of which the caller needs one; undefined for none. */
   readonly groups?: readonly string[] | undefined
+  /** Scopes of which the caller's bearer needs all; undefined for none. */
+  readonly scopes?: readonly string[] | undefined
+  /** Claims, each with the values of which it must have one; undefined for none. */
+  readonly claims?: Readonly<Record<string, readonly string[]>> | undefined
 }
 
-/** Decides by rules named `type/id`; abstains about resources that have none. */
-export function createRouteRules(rules: ReadonlyMap<string, Rule>): Authorizer {
+/** Decides by the rules of `type/id`; abstains about resources that have none. */
+export function createRouteRules(rules: ReadonlyMap<string, readonly Rule[]>): Authorizer {
   return {
     async authorize({ caller, resource }) {
       const id = `${resource.type}/${resource.id}`
-      const rule = rules.get(id)
-      if (rule === undefined) return { effect: 'abstain' }
-      const missing = unmet(rule, caller.principal)
-      return missing === undefined ? { effect: 'allow', rule: id } : deny(missing)
+      const all = rules.get(id)
+      if (all === undefined) return { effect: 'abstain' }
+      let reason: Deny | undefined
+      for (const [at, rule] of all.entries()) {
+        const missing = unmet(rule, caller)
+        if (missing === undefined) return { effect: 'allow', rule: all.length === 1 ? id : `${id}#${at}` }
+        // Of several the one that lacks scopes alone is nearest: it says what would be enough.
+        if (reason === undefined || (reason.code === 'denied' && missing.code === 'insufficient_scope')) reason = missing
+      }
+      return reason ?? { effect: 'abstain' }
     },
   }
 }
 
-function unmet(rule: Rule, principal: Principal): string | undefined {
-  if (!rule.callers.includes(principal.kind)) return `callers of kind ${principal.kind} are not allowed`
-  if (rule.providers !== undefined && !rule.providers.includes(principal.provider))
-    return `principals of provider ${principal.provider} are not allowed`
-  if (rule.groups !== undefined && !rule.groups.some((group) => principal.groups.includes(group)))
-    return 'none of the required groups is held'
-  return undefined
+function unmet({ callers, providers, groups, claims = {}, scopes = [] }: Rule, { principal, proof }: Caller): Deny | undefined {
+  if (!callers.includes(principal.kind)) return deny(`callers of kind ${principal.kind} are not allowed`)
+  if (providers !== undefined && !providers.includes(principal.provider))
+    return deny(`principals of provider ${principal.provider} are not allowed`)
+  if (groups !== undefined && !groups.some((group) => principal.groups.includes(group))) return deny('none of the required groups is held')
+  for (const [claim, values] of Object.entries(claims)) {
+    const said = principal.claims !== undefined && Object.hasOwn(principal.claims, claim) ? (principal.claims[claim] ?? []) : []
+    if (!values.some((value) => said.includes(value))) return deny(`the claim ${claim} has none of the required values`)
+  }
+  const held = proof.kind === 'bearer' ? proof.scopes : []
+  const lacking = scopes.filter((scope) => !held.includes(scope))
+  if (lacking.length === 0) return undefined
+  const detail = proof.kind === 'login' ? 'a login has no scopes; a bearer token is needed here' : `the token lacks ${lacking.join(' ')}`
+  return { effect: 'deny', code: 'insufficient_scope', detail, scopes }
 }
 
 function deny(detail: string): Deny {

@@ -8,6 +8,7 @@ import type { ClusterConfig } from './cluster.ts'
 import { ConfigFaulty, type Fault, faultsOf, unknownKey } from './faults.ts'
 import { parseYaml } from './parse-yaml.ts'
 import type { ProviderConfig } from './provider.ts'
+import { completeProvider } from './providers.ts'
 import { namedRoutes, type RouteConfig } from './route.ts'
 import { configSchema, type RawConfig } from './schema.ts'
 import { unsafe } from './unsafe.ts'
@@ -71,10 +72,11 @@ function readForm(value: unknown) {
   }
 }
 
-/** Names of providers and clusters, and keys of what is brokered, that zod leaves out of a record without a word. */
+/** Names of providers and clusters, and keys of what is brokered and of routes, that zod leaves out of a record without a word. */
 function hiddenKeys(value: unknown): Fault[] {
   const named = ['providers', 'clusters'].filter((section) => hides(own(value, section)))
-  return [...named.map((section) => unknownKey([section, '__proto__'])), ...hiddenBelow(own(value, 'brokered'), ['brokered'], new Set())]
+  const deep = ['brokered', 'routes'].flatMap((section) => hiddenBelow(own(value, section), [section], new Set()))
+  return [...named.map((section) => unknownKey([section, '__proto__'])), ...deep]
 }
 
 function hides(value: unknown): boolean {
@@ -94,15 +96,10 @@ function own(value: unknown, key: string): unknown {
 }
 
 function complete(raw: RawConfig): Config {
+  const ruleClaims = [...new Set(raw.routes.flatMap(({ allow }) => allow.flatMap(({ claims = {} }) => Object.keys(claims))))]
   const providers = Object.entries(raw.providers).map(([name, provider]): [string, ProviderConfig] => [
     name,
-    // For access tokens without an audience `unsafe` reports the fault; '' never equals an aud.
-    {
-      ...provider,
-      name,
-      audience: provider.audience ?? (provider.accept === 'id-token' ? provider.clientId : ''),
-      prefix: provider.kubernetes.prefix ?? `${name}:`,
-    },
+    completeProvider(name, provider, ruleClaims),
   ])
   const clusters = Object.entries(raw.clusters).map(([name, cluster]): [string, ClusterConfig] => [name, { ...cluster, name }])
   const brokered = Object.entries(raw.brokered).map(([name, broker]): [string, BrokerConfig] => [name, { ...broker, name }])

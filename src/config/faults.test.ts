@@ -85,9 +85,9 @@ describe('refuses alternatives', () => {
   refuses(
     'as: of an unknown kind',
     as({ kind: 'magic' }),
-    'clusters.prod.as.kind | is not one of the values it may have | use one of forward-token, impersonate',
+    'clusters.prod.as.kind | is not one of the values it may have | use one of forward-token, token-exchange, impersonate',
   )
-  refuses('as: of no kind', as({}), 'clusters.prod.as.kind | is missing | use one of forward-token, impersonate')
+  refuses('as: of no kind', as({}), 'clusters.prod.as.kind | is missing | use one of forward-token, token-exchange, impersonate')
   refuses('as: that is text', as('forward-token'), 'clusters.prod.as | is not a group of keys | write a group of keys')
   refuses(
     'as: with the keys of the other kind',

@@ -76,9 +76,19 @@ function faultsOfUnion(issue: Extract<Issue, { code: 'invalid_union' }>, above: 
   if ('options' in issue && Array.isArray(issue.options)) {
     return [{ path, problem: missing ? 'is missing' : 'is not one of the values it may have', mend: oneOf(issue.options) }]
   }
-  const [meant, ...others] = issue.errors.filter((branch) => branch.length > 0 && branch.every((inner) => inner.path.length > 0))
-  if (!missing && meant !== undefined && others.length === 0) return meant.flatMap((inner) => faultsOfOne(inner, whole, root))
+  const within = issue.errors.filter((branch) => branch.length > 0 && branch.every((inner) => inner.path.length > 0))
+  const meant = only(within) ?? only(issue.errors.filter((branch) => branch.length > 0 && branch.every(isOfThisType)))
+  if (!missing && meant !== undefined) return meant.flatMap((inner) => faultsOfOne(inner, whole, root))
   return [{ path, problem: missing ? 'is missing' : 'does not have a form that it may have', mend: writtenAs(issue.message) }]
+}
+
+function only<T>(all: readonly T[]): T | undefined {
+  return all.length === 1 ? all[0] : undefined
+}
+
+/** False when an alternative is for text and this is a group of keys, or the like. */
+function isOfThisType({ path, code }: Issue): boolean {
+  return path.length > 0 || code === 'custom' || code === 'too_small'
 }
 
 /** A key that the schema does not have. */

@@ -1,11 +1,11 @@
 /** The configuration of one identity provider. */
 import { z } from 'zod'
-import { duration, name, reference, secureUrl, text } from './values.ts'
+import { duration, reference, secureUrl, text } from './values.ts'
 
 /** Asymmetric signature algorithms of RFC 7518 and RFC 8037; `none` and HMAC cannot be configured. */
 export const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const
 
-const clientAuth = z
+export const clientAuth = z
   .discriminatedUnion('method', [
     z.strictObject({ method: z.literal('secret'), secret: reference }).describe('client_secret_basic with a secret'),
     z
@@ -23,7 +23,45 @@ const clientAuth = z
   ])
   .describe('How Mandate proves itself to the token endpoint')
 
-export const provider = z.strictObject({
+export const whoami = z
+  .array(text)
+  .default(['sub', 'name', 'preferred_username', 'email', 'groups'])
+  .describe('Claims that /whoami may show')
+
+const scopeClaims = z
+  .array(text)
+  .min(1)
+  .default(['scope', 'scp'])
+  .describe('Claims with the scopes of a bearer, the first that is there; [scp, roles] takes the app roles of Entra')
+
+export const kubernetesNames = z
+  .strictObject({
+    prefix: z
+      .string()
+      .regex(/^[a-z0-9-]*:?$/, 'expected a prefix such as "corp:"')
+      .optional()
+      .describe('Put before user and group names; default "NAME:". Empty is legal for one provider only'),
+    user: text.default('sub').describe('Claim that becomes the user name when impersonating'),
+  })
+  .prefault({})
+  .describe('How principals are named to clusters')
+
+export const refreshTokens = z
+  .union([z.enum(['rotating', 'reusable']), z.strictObject({ grace: duration })], {
+    error: 'expected rotating, reusable or { grace: 60s }',
+  })
+  .describe('Whether a refresh token may be presented again after an unknown outcome')
+
+export const commandLine = z
+  .strictObject({
+    clientId: text.describe('A public client with redirects to 127.0.0.1 on any port, or with the device grant'),
+    scopes: z.array(text).min(1).default(['openid', 'profile', 'offline_access']).describe('Scopes asked for; openid is required'),
+    resource: text.optional().describe('Resource indicator (RFC 8707) sent at sign-in and refresh'),
+  })
+  .optional()
+  .describe('The public client of `mandate login` at this provider; without it nobody signs in from the command line')
+
+export const oidc = z.strictObject({
   kind: z.literal('oidc').describe('Any OpenID Connect provider with discovery'),
   title: text.optional().describe('What the sign-in page calls it; default: its name'),
   issuer: secureUrl.describe('The issuer identifier, compared to the letter with iss'),
@@ -53,42 +91,28 @@ export const provider = z.strictObject({
     .strictObject({
       groups: text.default('groups').describe('Claim with the list of groups'),
       name: text.default('name').describe('Claim with the name to show'),
-      whoami: z.array(text).default(['sub', 'name', 'preferred_username', 'email', 'groups']).describe('Claims that /whoami may show'),
+      scopes: scopeClaims,
+      whoami,
     })
     .prefault({})
     .describe('Which claims mean what'),
-  kubernetes: z
-    .strictObject({
-      prefix: z
-        .string()
-        .regex(/^[a-z0-9-]*:?$/, 'expected a prefix such as "corp:"')
-        .optional()
-        .describe('Put before user and group names; default "NAME:". Empty is legal for one provider only'),
-      user: text.default('sub').describe('Claim that becomes the user name when impersonating'),
-    })
-    .prefault({})
-    .describe('How principals are named to clusters'),
-  refreshTokens: z
-    .union([z.enum(['rotating', 'reusable']), z.strictObject({ grace: duration })], {
-      error: 'expected rotating, reusable or { grace: 60s }',
-    })
-    .default('rotating')
-    .describe('Whether a refresh token may be presented again after an unknown outcome'),
-  commandLine: z
-    .strictObject({
-      clientId: text.describe('A public client with redirects to 127.0.0.1 on any port, or with the device grant'),
-      scopes: z.array(text).min(1).default(['openid', 'profile', 'offline_access']).describe('Scopes asked for; openid is required'),
-      resource: text.optional().describe('Resource indicator (RFC 8707) sent at sign-in and refresh'),
-    })
-    .optional()
-    .describe('The public client of `mandate login` at this provider; without it nobody signs in from the command line'),
+  kubernetes: kubernetesNames,
+  refreshTokens: refreshTokens.default('rotating'),
+  commandLine,
 })
 
-export const providers = z.record(name, provider)
+export type ClientAuth = z.output<typeof clientAuth>
+type Oidc = z.output<typeof oidc>
 
-export type ProviderConfig = Readonly<z.output<typeof provider>> & {
+/** A provider of any kind, complete: what its kind decides by itself has been filled in. */
+export type ProviderConfig = Readonly<Omit<Oidc, 'kind' | 'audience'>> & {
+  readonly kind: 'oidc' | 'cognito'
   readonly name: string
+  /** What `aud` of a bearer must contain; '' for none, which never equals one. */
   readonly audience: string
   readonly prefix: string
+  /** Clients whose users' access tokens are taken, of kinds that name no audience; undefined of others. */
+  readonly personClients?: readonly string[] | undefined
+  /** Claims that rules of routes speak of. */
+  readonly ruleClaims: readonly string[]
 }
-export type ClientAuth = z.output<typeof clientAuth>

@@ -10,9 +10,17 @@ export function routeAdvice({ routes, providers }: Pick<Config, 'routes' | 'prov
   return routes.flatMap((route, at) => [...adviceOn(route, at, several), ...narrower(routes, route, at)])
 }
 
-function adviceOn({ upstream, sameOriginOpen, serviceWorkerOpen, allow }: RouteConfig, at: number, severalProviders: boolean): Fault[] {
+function adviceOn(route: RouteConfig, at: number, severalProviders: boolean): Fault[] {
+  const { upstream, sameOriginOpen, serviceWorkerOpen, plaintextOpen, as, allow } = route
   const found: Fault[] = []
-  if (upstream.startsWith('http:') && !isLoopbackHost(new URL(upstream).hostname)) {
+  if (plaintextOpen && as.kind !== 'none') {
+    found.push({
+      path: `routes.${at}.plaintextOpen`,
+      problem: "sends callers' credentials over plain http: whoever is on that network can use them",
+      mend: 'use https and remove it',
+    })
+  }
+  if (upstream?.servers.some((server) => server.startsWith('http:') && !isLoopbackHost(new URL(server).hostname)) === true) {
     found.push({
       path: `routes.${at}.upstream`,
       problem: 'is plain http: whoever is on that network reads what passes, and can call the service as anybody',
@@ -34,7 +42,14 @@ function adviceOn({ upstream, sameOriginOpen, serviceWorkerOpen, allow }: RouteC
       mend: 'serve the script from below a directory, such as /app/sw.js, and remove it',
     })
   }
-  if (severalProviders && allow.groups !== undefined && allow.providers === undefined) {
+  if (allow.some(({ callers, scopes }) => scopes !== undefined && callers.includes('person'))) {
+    found.push({
+      path: `routes.${at}.allow.scopes`,
+      problem: 'keeps out people who signed in: a login has no scopes',
+      mend: 'allow machines alone in that rule, and give people one of their own',
+    })
+  }
+  if (severalProviders && allow.some(({ groups, providers }) => groups !== undefined && providers === undefined)) {
     found.push({
       path: `routes.${at}.allow.groups`,
       problem: 'counts a group of this name from any provider',
@@ -50,7 +65,7 @@ function narrower(routes: readonly RouteConfig[], { match, allow, upstream }: Ro
     (other, place) =>
       place !== at &&
       other.match.host === match.host &&
-      other.upstream === upstream &&
+      isDeepStrictEqual(other.upstream, upstream) &&
       covers(other.match.path, match.path) &&
       !isDeepStrictEqual(other.allow, allow),
   )

@@ -8,6 +8,7 @@ import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
 import { isLoopbackHost } from './loopback.ts'
 import type { RouteConfig } from './route.ts'
+import { faultsOfService } from './route-service-faults.ts'
 
 /** First segments that are Mandate's own on the sign-in host. */
 export const RESERVED: ReadonlySet<string> = new Set([
@@ -28,7 +29,11 @@ type Parts = Pick<Config, 'routes' | 'publicUrl' | 'listen' | 'providers'>
 export function routeFaults(config: Parts): Fault[] {
   return [
     ...twins(config.routes),
-    ...config.routes.flatMap((route, at) => [...faultsOfHost(config, route, at), ...faultsOfPath(config, route, at)]),
+    ...config.routes.flatMap((route, at) => [
+      ...faultsOfHost(config, route, at),
+      ...faultsOfPath(config, route, at),
+      ...faultsOfService(config, route, at),
+    ]),
   ]
 }
 
@@ -46,14 +51,17 @@ function twins(routes: readonly RouteConfig[]): Fault[] {
   const second = (seen: Map<string, number>, key: string, at: number) => {
     const first = seen.get(key)
     if (first === undefined) seen.set(key, at)
-    return first
+    return first === at ? undefined : first
   }
   return routes.flatMap(({ name, match }, at): Fault[] => {
     const faults: Fault[] = []
     const likeName = second(names, name, at)
     if (likeName !== undefined)
       faults.push({ path: `routes.${at}.name`, problem: `is that of routes.${likeName} as well`, mend: 'give each route its own name' })
-    const likeMatch = second(matches, `${match.host} ${match.path}`, at)
+    // Of one path each method has one route, and one route may take all others.
+    const likeMatch = (match.methods ?? ['*'])
+      .map((method) => second(matches, `${match.host} ${match.path} ${method}`, at))
+      .find((other) => other !== undefined)
     if (likeMatch !== undefined)
       faults.push({ path: `routes.${at}.match`, problem: `is that of routes.${likeMatch} as well`, mend: 'keep one of the two' })
     return faults
@@ -63,7 +71,7 @@ function twins(routes: readonly RouteConfig[]): Fault[] {
 function faultsOfHost(config: Parts, { match, allow, sameOriginOpen, serviceWorkerOpen }: RouteConfig, at: number): Fault[] {
   const { protocol, hostname } = new URL(config.publicUrl)
   const path = `routes.${at}.match.host`
-  const faults = (allow.providers ?? [])
+  const faults = [...new Set(allow.flatMap(({ providers = [] }) => providers))]
     .filter((name) => !Object.hasOwn(config.providers, name))
     .map(
       (name): Fault => ({
@@ -75,7 +83,7 @@ function faultsOfHost(config: Parts, { match, allow, sameOriginOpen, serviceWork
   if (aliasesOf(config).has(match.host)) {
     return [...faults, { path, problem: 'is another name of the sign-in host', mend: `write ${hostname}, or a host of its own` }]
   }
-  if (match.host === hostname && allow.callers.includes('person') && !sameOriginOpen) {
+  if (match.host === hostname && isForPeople({ allow }) && !sameOriginOpen) {
     faults.push({
       path,
       problem: 'is the sign-in host: a page there could use the login cookie of whoever opens it',
@@ -106,4 +114,9 @@ function faultsOfPath(config: Parts, { match }: RouteConfig, at: number): Fault[
   const problem = 'covers a path that is reserved for Mandate itself'
   const mend = onSignInHost ? 'write a path below a first segment of its own, such as /app/**' : 'choose another path'
   return [{ path: `routes.${at}.match.path`, problem, mend }]
+}
+
+/** True when people may use a route. */
+export function isForPeople({ allow }: Pick<RouteConfig, 'allow'>): boolean {
+  return allow.some(({ callers }) => callers.includes('person'))
 }

@@ -121,6 +121,7 @@ describe('a route is refused', () => {
 
   test('with a key that Mandate does not know', () => {
     assert.match(one(withRoutes(route({ methods: ['GET'] }))), /^routes\.0\.methods \| is not a key/)
+    assert.match(one(withRoutes(route({ allow: { caller: ['machine'] } }))), /^routes\.0\.allow\.caller \| is not a key/)
   })
 
   test('without anybody who may use it', () => {

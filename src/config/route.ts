@@ -3,13 +3,13 @@
  *
  * Security: a path is whole segments, compared one by one with those the gateway decoded; there is no pattern but the
  * final `/**`, and no regular expression that could see a query (oauth2-proxy CVE-2025-54576). A host is the name by which
- * browsers know it, and an upstream is never where a machine is told its own credentials: whoever may use such a route
- * would be that machine.
+ * browsers know it.
  */
-import { BlockList, isIP } from 'node:net'
 import { z } from 'zod'
-import { cluster } from './cluster.ts'
-import { name, reference, text } from './values.ts'
+import { routeAllow } from './allow.ts'
+import { forwardToken, noCredential, tokenExchange } from './as.ts'
+import { routeUpstream } from './route-upstream.ts'
+import { duration, name, rate, reference, size } from './values.ts'
 
 const A_PATH = 'expected a path such as /db/reports or /db/**, without empty or dot segments, percent-encoding, semicolons or stars'
 // Segments of what needs no percent-encoding (RFC 3986 3.3), without ";" and without "*".
@@ -30,50 +30,56 @@ export const hostName = z
     params: { mend: 'write a name that does not end in a number, or an address as four numbers' },
   })
 
-/** Where clouds tell a machine its credentials: link-local addresses, and those and the names that clouds use besides. */
-const OF_THE_MACHINE = new BlockList()
-OF_THE_MACHINE.addSubnet('169.254.0.0', 16, 'ipv4')
-OF_THE_MACHINE.addSubnet('fe80::', 10, 'ipv6')
-OF_THE_MACHINE.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6')
-OF_THE_MACHINE.addAddress('fd00:ec2::254', 'ipv6')
-OF_THE_MACHINE.addAddress('fd20:ce::254', 'ipv6')
-OF_THE_MACHINE.addAddress('100.100.100.200', 'ipv4')
-OF_THE_MACHINE.addAddress('168.63.129.16', 'ipv4')
-OF_THE_MACHINE.addAddress('192.0.0.192', 'ipv4')
-const NAMES_OF_THE_MACHINE = new Set([
-  'metadata',
-  'metadata.google.internal',
-  'metadata.goog',
-  'instance-data',
-  'instance-data.ec2.internal',
-])
-
-function isOfTheMachine(hostname: string): boolean {
-  const bare = hostname.replace(/^\[|\]$|\.$/g, '')
-  const family = isIP(bare)
-  return family === 0 ? NAMES_OF_THE_MACHINE.has(bare) : OF_THE_MACHINE.check(bare, family === 4 ? 'ipv4' : 'ipv6')
-}
-
-/** An origin; unlike that of a cluster it may be plain http, since nobody's credential is sent there. */
-export const serviceOrigin = text.transform((value, context): string => {
-  const url = URL.parse(value)
-  const fault = (message: string, mend: string) => {
-    context.addIssue({ code: 'custom', message, params: { mend } })
-    return z.NEVER
-  }
-  if (url === null || !['http:', 'https:'].includes(url.protocol))
-    return fault('is not an http or https URL', 'write http://host[:port] or https://host[:port]')
-  if (url.username !== '' || url.password !== '')
-    return fault('carries a user name or password', 'remove them: secrets stand only in references')
-  if (url.hash !== '' || url.search !== '') return fault('carries a query or fragment', 'remove it')
-  if (url.pathname !== '/') return fault('has a path', 'remove the path')
-  if (isOfTheMachine(url.hostname))
-    return fault('is link-local, where a machine is told its own credentials', 'name a service that is meant for callers')
-  return url.origin
-})
-
 /** A field name as RFC 9110 5.1 has it. One with an underscore never passes anyway. */
 const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+\-.^`|~]{1,64}$/, 'expected the name of a header, such as X-Remote-Login')
+
+/** What of a caller a header can say. */
+export const IDENTITY_FACTS = [
+  'subject',
+  'issuer',
+  'provider',
+  'kind',
+  'name',
+  'email',
+  'groups',
+  'scopes',
+  'client',
+  'actor',
+  'actor-issuer',
+] as const
+
+const identity = z
+  .strictObject({
+    headers: z
+      .record(headerName, z.enum(IDENTITY_FACTS))
+      .optional()
+      .describe('Headers that say who asks, each with what it says; default: X-Mandate-Subject and its kin'),
+    m2m: z.boolean().default(false).describe('Send X-M2M-Client-ID and, separated by spaces, X-M2M-Scope as well'),
+  })
+  .prefault({})
+  .describe('How the service learns who asks; headers of these names never come from callers')
+
+// RFC 9110 9.1, in upper case. TRACE would answer with the request itself, CONNECT would leave HTTP.
+const method = z
+  .string()
+  .regex(/^(?!TRACE$|CONNECT$)[A-Z][A-Z0-9-]{0,31}$/, 'expected a method in upper case, such as GET; TRACE and CONNECT are not passed')
+
+const timeouts = z
+  .strictObject({
+    connect: duration.prefault('5s').describe('How long a connection to the service may take'),
+    answer: duration.optional().describe('How long it may take to begin its answer; default: limits.answerWithin'),
+    idle: duration.prefault('60s').describe('How long an answer that has begun may pause; event streams and WebSockets may for longer'),
+  })
+  .prefault({})
+  .describe('How long the service may take')
+
+const limit = z
+  .strictObject({
+    perPrincipal: rate.optional().describe('What one person or machine may ask, such as 60/minute'),
+    total: rate.optional().describe('What all of them together may ask'),
+  })
+  .prefault({})
+  .describe('How often it may be used; what is beyond is answered 429')
 
 export const route = z.strictObject({
   name: name.optional().describe('Names it in metrics and audit; default: its host and its place in the list'),
@@ -81,10 +87,41 @@ export const route = z.strictObject({
     .strictObject({
       host: hostName.describe('The host name it is served under, in lower case'),
       path: routePath.describe('One path, or a path and everything below it with a final /**; the longest that fits wins'),
+      methods: z
+        .array(method)
+        .min(1)
+        .optional()
+        .describe('Methods that it takes; GET takes HEAD as well. Default: all that no other route of this path takes'),
     })
     .describe('Which requests it takes'),
-  allow: cluster.shape.allow.describe('Who may use the service'),
-  upstream: serviceOrigin.describe('Where the service is; it learns from identity headers who asks'),
+  allow: routeAllow,
+  limit,
+  upstream: routeUpstream.optional().describe('Where the service is: an origin, or a pool of servers'),
+  forwardAuth: z
+    .boolean()
+    .default(false)
+    .describe('Instead of upstream: a proxy asks at /authorize of listen.forwardAuth and forwards by itself'),
+  as: z
+    .discriminatedUnion('kind', [noCredential, forwardToken, tokenExchange])
+    .prefault({ kind: 'none' })
+    .describe('Which credential of the caller the service is sent, besides identity headers'),
+  plaintextOpen: z
+    .boolean()
+    .default(false)
+    .describe('Send that credential over plain http to another machine: whoever is on that network can use it'),
+  identity,
+  bearerHeader: headerName
+    .optional()
+    .describe('A header that is taken for Authorization on this route, holding the token alone or after Bearer'),
+  timeouts,
+  body: size.optional().describe('Largest request body; default: limits.body'),
+  retries: z
+    .int()
+    .min(0)
+    .max(5)
+    .default(1)
+    .describe('How often a request without a body is sent again, when its method is idempotent and no answer began'),
+  websockets: z.boolean().default(false).describe('Let callers change to WebSocket'),
   ca: reference.optional().describe("PEM certificates to trust instead of the system's"),
   sameOriginOpen: z
     .boolean()

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { brokers } from './broker.ts'
 import { clusters } from './cluster.ts'
-import { providers } from './provider.ts'
+import { providers } from './providers.ts'
 import { routes } from './route.ts'
 import { cidr, duration, origin, port, reference, secureUrl, size, text } from './values.ts'
 
@@ -20,6 +20,22 @@ const listen = z.strictObject({
     .array(z.string().regex(/^[a-z0-9.-]+$/, 'expected a host name in lower case'))
     .default([])
     .describe('Further host names it answers to, such as its name inside the cluster'),
+  forwardAuth: z
+    .strictObject({
+      host: text.default('127.0.0.1'),
+      port,
+      trusted: z.array(cidr).default([]).describe('Address ranges of the proxies that may ask; nobody else is answered'),
+      headers: z
+        .enum(['x-forwarded', 'x-original'])
+        .default('x-forwarded')
+        .describe(
+          'By which headers the proxy says what it was asked: X-Forwarded-Method, -Proto, -Host and -Uri (Caddy, Traefik), or X-Original-Method and X-Original-URL (ingress-nginx)',
+        ),
+      cert: reference.optional().describe('Certificate for TLS, read again when it rotates; needs key'),
+      key: reference.optional().describe('Its key'),
+    })
+    .optional()
+    .describe('/authorize for proxies that ask before they forward, on a port of its own'),
   operations: z
     .strictObject({ host: text.default('127.0.0.1'), port })
     .prefault({ port: 9090 })

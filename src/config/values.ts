@@ -15,7 +15,7 @@ export const reference = z
   })
   .describe('A reference to a secret: { env: NAME } or { file: path }')
 
-function textOf(what: string) {
+export function textOf(what: string) {
   return z
     .union([z.string().min(1), z.strictObject({ env: z.string().min(1) })], { error: `expected ${what} or { env: NAME }` })
     .transform((value, context): string => {
@@ -30,6 +30,21 @@ function textOf(what: string) {
       return z.NEVER
     })
 }
+
+const A_RATE = 'expected a rate such as 10/second, 60/minute or 1000/hour'
+const PER: Readonly<Record<string, number>> = { second: 1_000, minute: 60_000, hour: 3_600_000 }
+
+/** So many in so long. */
+export interface Rate {
+  readonly count: number
+  readonly perMs: number
+}
+
+/** A rate such as 60/minute. */
+export const rate = z
+  .string({ error: A_RATE })
+  .regex(/^[1-9][0-9]{0,8}\/(second|minute|hour)$/, A_RATE)
+  .transform((value): Rate => ({ count: Number.parseInt(value, 10), perMs: PER[value.split('/')[1] ?? ''] ?? 1_000 }))
 
 /** A value that is not secret and may stand in the file or come from the environment. */
 export const text = textOf('text')

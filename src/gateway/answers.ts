@@ -46,11 +46,8 @@ export function answerRefusal({ response, requestId, form, signIn = '/login' }: 
   if (response.headersSent) return void response.destroy()
   if (refusal.retryAfterSeconds !== undefined) response.setHeader('Retry-After', String(refusal.retryAfterSeconds))
   // RFC 9110 11.6.1 wants a challenge with every 401; RFC 6750 3.1 names the fault of a token that was sent.
-  if (refusal.status === 401)
-    response.setHeader(
-      'WWW-Authenticate',
-      refusal.code.startsWith('token_') ? 'Bearer realm="mandate", error="invalid_token"' : 'Bearer realm="mandate"',
-    )
+  const challenge = challengeOf(refusal)
+  if (challenge !== undefined) response.setHeader('WWW-Authenticate', challenge)
   // Where another parser may see another request begin, this connection takes none any more. Not after 413: a closed
   // socket with unread bytes is reset, and the caller never reads why.
   if (ENDS_CONNECTION.has(refusal.code)) response.setHeader('Connection', 'close')
@@ -58,6 +55,13 @@ export function answerRefusal({ response, requestId, form, signIn = '/login' }: 
   const body = form === 'status' ? statusOf(refusal, requestId) : problemOf(refusal, requestId)
   const type = form === 'status' ? 'application/json' : 'application/problem+json'
   send(response, refusal.status, type, NO_CONTENT_POLICY, `${JSON.stringify(body)}\n`, requestId)
+}
+
+/** What a bearer lacks (RFC 6750 3): that it is one, that it holds, or the scopes that would be enough. */
+export function challengeOf({ status, code, scopes = [] }: Refusal): string | undefined {
+  if (code === 'insufficient_scope') return `Bearer realm="mandate", error="insufficient_scope", scope="${scopes.join(' ')}"`
+  if (status !== 401) return undefined
+  return code.startsWith('token_') ? 'Bearer realm="mandate", error="invalid_token"' : 'Bearer realm="mandate"'
 }
 
 /** Sends JSON of our own. */

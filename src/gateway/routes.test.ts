@@ -21,6 +21,9 @@ const route = (host: string, path: string, persons = true, serviceWorkerOpen = f
   persons,
   serviceWorkerOpen,
   withheld: undefined,
+  methods: undefined,
+  bearerHeader: undefined,
+  bodyLimit: 1_000,
 })
 
 const hostsOf = (...routes: Route[]) =>
@@ -33,7 +36,7 @@ const hostsOf = (...routes: Route[]) =>
 const found = (paths: readonly string[], target: string) =>
   hostsOf(...paths.map((path) => route('app.example', path)))
     .get('app.example')
-    ?.find(readTarget(target).segments)?.path
+    ?.find(readTarget(target).segments, 'GET')?.route?.path
 
 describe('a path finds no route', () => {
   for (const [path, target] of [
@@ -78,6 +81,46 @@ describe('a path finds', () => {
   }
 })
 
+describe('a method', () => {
+  const by = (...routes: ReadonlyArray<readonly [path: string, methods?: readonly string[]]>) =>
+    hostsOf(...routes.map(([path, methods]) => ({ ...route('app.example', path), name: `${path} ${methods ?? '*'}`, methods }))).get(
+      'app.example',
+    )
+  const asked = (host: ReturnType<typeof by>, method: string, target: string) => {
+    const found = host?.find(readTarget(target).segments, method)
+    return found && (found.route?.name ?? [...found.methods])
+  }
+
+  test('that the path does not have is refused with those it has, and never falls to a wider path', () => {
+    const host = by(['/**'], ['/db/**', ['GET', 'POST']], ['/db/**', ['DELETE']])
+    assert.deepEqual(asked(host, 'PUT', '/db/x'), ['GET', 'POST', 'DELETE', 'HEAD'])
+    assert.deepEqual(asked(host, 'get', '/db/x'), ['GET', 'POST', 'DELETE', 'HEAD'])
+    assert.equal(asked(host, 'PUT', '/other'), '/** *')
+  })
+
+  test('chooses among the routes of one path; GET takes HEAD, unless another one does', () => {
+    const host = by(['/db', ['GET']], ['/db', ['POST', 'PUT']], ['/db'])
+    for (const [method, name] of [
+      ['GET', '/db GET'],
+      ['HEAD', '/db GET'],
+      ['PUT', '/db POST,PUT'],
+      ['PATCH', '/db *'],
+      ['PROPFIND', '/db *'],
+    ] as const)
+      assert.equal(asked(host, method, '/db'), name)
+    assert.equal(asked(by(['/db', ['GET']], ['/db', ['HEAD']]), 'HEAD', '/db'), '/db HEAD')
+    for (const method of ['constructor', '__proto__', '']) assert.equal(asked(host, method, '/db'), '/db *')
+  })
+
+  test('is looked for at the longest path of a thousand, whatever order they stand in', () => {
+    const paths = Array.from({ length: 1_000 }, (_, at) => `/s${at % 10}/t${at}/**`)
+    const forwards = by(...paths.map((path) => [path] as const))
+    const backwards = by(...paths.toReversed().map((path) => [path] as const))
+    for (const path of paths)
+      for (const host of [forwards, backwards]) assert.equal(asked(host, 'GET', path.replace('**', 'x/y')), `${path} *`)
+  })
+})
+
 describe('hosts of routes', () => {
   test('each have an origin that differs from publicUrl in the host alone, and only their own routes', () => {
     const hosts = hostsOf(
@@ -101,7 +144,7 @@ describe('hosts of routes', () => {
         ['mandate.example', PUBLIC, 'mandate.example:8443', 'https', true, true],
       ],
     )
-    assert.equal(hosts.get('app.example')?.find(['c']), undefined)
+    assert.equal(hosts.get('app.example')?.find(['c'], 'GET'), undefined)
     for (const name of ['constructor', '__proto__', 'evil.app.example', 'APP.example', '']) assert.equal(hosts.get(name), undefined)
   })
 })
@@ -109,7 +152,7 @@ describe('hosts of routes', () => {
 describe('an attempt', () => {
   const attemptOf = (method: string, url = '/x?secret=1', sent: Readonly<Record<string, string>> = {}, serviceWorkerOpen = false) => {
     const host = hostsOf(route('app.example', '/**', true, serviceWorkerOpen)).get('app.example')
-    const chosen = host?.find([])
+    const chosen = host?.find([], method)?.route
     assert.ok(host !== undefined && chosen !== undefined)
     const headers = new Map(Object.entries(sent))
     const allowed: string[] = []
@@ -124,7 +167,7 @@ describe('an attempt', () => {
       head: { values: headers },
       target: readTarget(url),
     }
-    return routeAttempt(host, chosen, visit, 1_000)
+    return routeAttempt(host, chosen, visit)
   }
 
   test('by TRACE or CONNECT is refused', () => {

@@ -58,6 +58,7 @@ const recordForm = z.object({
   e: z.string().optional(),
   c: z.array(shownForm),
   k: z.string().optional(),
+  l: z.record(z.string(), z.array(z.string())).optional(),
   d: z.string().optional(),
   t: z.number(),
   x: z.number(),
@@ -91,6 +92,7 @@ export function encodeRecord(record: LoginRecord): Uint8Array {
     e: principal.email,
     c: Object.entries(shown).map(([claim, value]) => encodeShown(principal, claim, value)),
     k: principal.kubernetesUser,
+    l: principal.claims && Object.fromEntries(Object.entries(principal.claims).map(([claim, values]) => [claim, [...values]])),
     d: sid,
     t: signedInAt,
     x: endsAt,
@@ -113,6 +115,7 @@ export function decodeRecord(bytes: Uint8Array): LoginRecord {
     ...(form.n === undefined ? {} : { name: form.n }),
     ...(form.e === undefined ? {} : { email: form.e }),
     ...(form.k === undefined ? {} : { kubernetesUser: form.k }),
+    ...(form.l === undefined ? {} : { claims: Object.freeze(form.l) }),
   })
   const shown = Object.freeze(
     Object.fromEntries(form.c.map(([claim, same, value]) => [claim, same === null ? value : principal[SAME[same]]])),

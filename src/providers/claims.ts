@@ -12,7 +12,7 @@ import type { Principal, PrincipalKind } from '../principal.ts'
 import { isObject } from './issuer-json.ts'
 import type { VerifiedClaims } from './verify.ts'
 
-type Naming = Pick<ProviderConfig, 'name' | 'claims' | 'kubernetes'>
+type Naming = Pick<ProviderConfig, 'name' | 'claims' | 'kubernetes' | 'ruleClaims'>
 
 const LONGEST_ATTRIBUTE = 256
 const MOST_GROUPS = 2_000
@@ -34,7 +34,23 @@ export function principalOf(kind: PrincipalKind, claims: VerifiedClaims, config:
     ...(email === undefined ? {} : { email }),
     ...(kubernetesUser === undefined ? {} : { kubernetesUser }),
     ...(actor === undefined ? {} : { actor }),
+    ...(config.ruleClaims.length === 0 ? {} : { claims: ruledClaims(claims, config) }),
   })
+}
+
+/**
+ * What rules may look at: text, numbers and truth values as text, and lists of them. Anything else says nothing. An
+ * e-mail counts only when it is verified.
+ */
+function ruledClaims(claims: VerifiedClaims, { ruleClaims }: Naming): Readonly<Record<string, readonly string[]>> {
+  const said = ruleClaims
+    .filter((claim) => Object.hasOwn(claims, claim) && (claim !== 'email' || claims['email_verified'] === true))
+    .map((claim): [string, readonly string[]] => {
+      const value = claims[claim]
+      const list: unknown[] = Array.isArray(value) ? value : [value]
+      return [claim, Object.freeze(list.filter((one) => ['string', 'number', 'boolean'].includes(typeof one)).map(String))]
+    })
+  return Object.freeze(Object.fromEntries(said))
 }
 
 /** The claim that `kubernetes.user` names, when it is text that may name somebody; an e-mail only when verified. */

@@ -10,7 +10,8 @@ import { isIPv6 } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import type { Clock } from '../clock.ts'
-import { type ProviderConfig, provider } from '../config/provider.ts'
+import type { ProviderConfig } from '../config/provider.ts'
+import { completeProvider, provider } from '../config/providers.ts'
 import { Refusal, type RefusalCode } from '../errors.ts'
 import { createLog, type Log } from '../log.ts'
 
@@ -24,7 +25,7 @@ export function providerConfig(issuer: string, changes: Readonly<Record<string, 
     audience: 'https://mandate.test/api',
     ...changes,
   })
-  return { ...parsed, name: 'test', audience: parsed.audience ?? 'web', prefix: 'test:' }
+  return { ...completeProvider('test', parsed, []), audience: parsed.audience ?? 'web' }
 }
 
 export interface ReadableLog extends Log {

@@ -33,6 +33,7 @@ const LEAVES = [
   'lifecycle',
   'complaint',
   'gives-away',
+  'header-names',
 ]
 
 interface Import {

@@ -6,7 +6,7 @@
 
 import { type Clock, systemClock } from '../../clock.ts'
 import { Complaint } from '../../complaint.ts'
-import { ALGORITHMS, type ProviderConfig, provider } from '../../config/provider.ts'
+import { ALGORITHMS, type ProviderConfig, oidc } from '../../config/provider.ts'
 import { Refusal } from '../../errors.ts'
 import { createLog } from '../../log.ts'
 import { createClientAuthentication } from '../../providers/client-authentication.ts'
@@ -71,7 +71,7 @@ export function openIssuer(described: CommandLineProvider, ca: string | undefine
 }
 
 function configOf({ name, title, issuer, clientId, scopes, resource, token, audience }: CommandLineProvider): ProviderConfig {
-  const { success, data, error } = provider.safeParse({
+  const { success, data, error } = oidc.safeParse({
     kind: 'oidc',
     title,
     issuer,
@@ -87,7 +87,7 @@ function configOf({ name, title, issuer, clientId, scopes, resource, token, audi
     const members = [...new Set(error.issues.map(({ path }) => path.join('.')))].join(', ')
     throw new Complaint(`the gateway names something for ${name} that no sign-in can use (${members}); ask its operator`)
   }
-  return { ...data, name, audience, prefix: '' }
+  return { ...data, name, audience, prefix: '', ruleClaims: [] }
 }
 
 /** What is kept of a sign-in or a refresh. Throws Complaint when Mandate would not take the token. */

@@ -1,0 +1,67 @@
+/**
+ * The configuration of an Amazon Cognito user pool.
+ *
+ * Security: access tokens of Cognito name no audience, so what stands for it is a list of clients: those whose tokens are
+ * machines, and those whose users are taken as people. A client that is on neither list is nobody here.
+ */
+import { z } from 'zod'
+import { clientAuth, commandLine, kubernetesNames, type oidc, type ProviderConfig, refreshTokens, whoami } from './provider.ts'
+import { reference, secureUrl, text, textOf } from './values.ts'
+
+const A_REGION = 'expected a region such as eu-west-1'
+const A_POOL = 'expected the id of a user pool, such as eu-west-1_aBcDeFgHi'
+
+export const cognito = z.strictObject({
+  kind: z.literal('cognito').describe('A user pool of Amazon Cognito'),
+  title: text.optional().describe('What the sign-in page calls it; default: its name'),
+  region: textOf('a region')
+    .pipe(z.string().regex(/^[a-z]{2}(-[a-z]+)+-[0-9]$/, A_REGION))
+    .prefault('us-east-1')
+    .describe('The region of the user pool'),
+  userPoolId: textOf('the id of a user pool')
+    .pipe(z.string().regex(/^[A-Za-z0-9_-]{1,55}$/, A_POOL))
+    .describe('The id of the user pool'),
+  issuer: secureUrl.optional().describe('The issuer identifier; default: https://cognito-idp.REGION.amazonaws.com/USERPOOLID'),
+  ca: reference.optional().describe("PEM certificates to trust for this issuer instead of the system's"),
+  machineClients: z.array(text).default([]).describe('App clients whose client-credentials tokens are machines'),
+  personClients: z
+    .array(text)
+    .optional()
+    .describe("App clients whose users' access tokens are taken as people; default: clientId where people sign in, else none"),
+  audience: text
+    .optional()
+    .describe('What aud must contain in a token that has one (resource binding); without it such a token is refused'),
+  signIn: z.boolean().default(false).describe('True when people sign in through its hosted pages; needs clientId and clientAuth'),
+  clientId: text.optional().describe("Mandate's app client, by which people sign in"),
+  clientAuth: clientAuth.optional(),
+  scopes: z.array(text).min(1).default(['openid', 'profile', 'email']).describe('Scopes asked for at sign-in; openid is required'),
+  claims: z
+    .strictObject({
+      groups: text.default('cognito:groups').describe('Claim with the list of groups'),
+      name: text.default('name').describe('Claim with the name to show'),
+      whoami,
+    })
+    .prefault({})
+    .describe('Which claims mean what'),
+  kubernetes: kubernetesNames,
+  refreshTokens: refreshTokens.default('reusable'),
+  commandLine,
+})
+
+type Cognito = z.output<typeof cognito>
+
+/** What a user pool is as an OpenID provider: its tokens have no type in their header and are signed by RS256. */
+export function asProvider(pool: Cognito): Omit<z.output<typeof oidc>, 'kind'> & Pick<ProviderConfig, 'kind' | 'personClients'> {
+  const { region, userPoolId, personClients, clientId = '', clientAuth: proof = { method: 'none' as const }, claims, ...rest } = pool
+  return {
+    ...rest,
+    issuer: pool.issuer ?? `https://cognito-idp.${region}.amazonaws.com/${userPoolId}`,
+    clientId,
+    clientAuth: proof,
+    claims: { ...claims, scopes: ['scope'] },
+    accept: 'access-token',
+    accessTokenType: 'jwt',
+    algorithms: ['RS256'],
+    personClients: personClients ?? (clientId === '' ? [] : [clientId]),
+  }
+}

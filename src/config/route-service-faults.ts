@@ -1,0 +1,97 @@
+/**
+ * Routes whose service must not be reached in the way that is configured.
+ *
+ * Security: a credential that goes over plain http is anybody's on that network; a header that is to carry a bearer, or
+ * to say who asks, must not be one that means something else; and a route that nobody forwards is a mistake.
+ */
+import { spelled } from '../header-names.ts'
+import type { Config } from './config.ts'
+import type { Fault } from './faults.ts'
+import { isLoopbackHost } from './loopback.ts'
+import type { RouteConfig } from './route.ts'
+
+type Parts = Pick<Config, 'listen' | 'providers'>
+
+/** Names that belong to HTTP itself, to the connection or to Mandate: neither identity nor a bearer may travel under them. */
+const TAKEN = new Set([
+  ...['authorization', 'host', 'cookie', 'set-cookie', 'origin', 'content-length', 'content-type', 'transfer-encoding', 'connection'],
+  ...['upgrade', 'te', 'trailer', 'keep-alive', 'expect', 'location', 'x-request-id', 'x-forwarded-for', 'x-forwarded-proto'],
+  ...['x-forwarded-host', 'forwarded', 'x-real-ip', 'www-authenticate', 'referer', 'range', 'accept', 'user-agent'],
+])
+
+export function faultsOfService(config: Parts, route: RouteConfig, at: number): Fault[] {
+  const path = `routes.${at}`
+  return [...destination(config, route, path), ...credential(config, route, path), ...headers(route, path)]
+}
+
+function destination({ listen }: Parts, { upstream, forwardAuth, websockets, as }: RouteConfig, path: string): Fault[] {
+  if (!forwardAuth)
+    return upstream === undefined
+      ? [{ path: `${path}.upstream`, problem: 'is missing', mend: 'name the service, or write forwardAuth: true' }]
+      : []
+  const faults: Fault[] = []
+  if (upstream !== undefined)
+    faults.push({ path: `${path}.upstream`, problem: 'stands beside forwardAuth', mend: 'remove one: with forwardAuth the proxy forwards' })
+  if (listen.forwardAuth === undefined)
+    faults.push({ path: `${path}.forwardAuth`, problem: 'has nowhere to be asked', mend: 'configure listen.forwardAuth' })
+  if (websockets) faults.push({ path: `${path}.websockets`, problem: 'is for the proxy to say where it forwards', mend: 'remove it' })
+  if (as.kind === 'forward-token')
+    faults.push({
+      path: `${path}.as`,
+      problem: 'cannot be done by a proxy without its seeing the token',
+      mend: 'use token-exchange or none',
+    })
+  return faults
+}
+
+function credential({ providers }: Parts, { upstream, as, plaintextOpen, allow }: RouteConfig, path: string): Fault[] {
+  if (as.kind === 'none') return []
+  const faults: Fault[] = (upstream?.servers ?? [])
+    .filter((server) => !plaintextOpen && server.startsWith('http:') && !isLoopbackHost(new URL(server).hostname))
+    .map(() => ({
+      path: `${path}.upstream`,
+      problem: 'is plain http, and would be sent a credential of the caller',
+      mend: 'use https, or write plaintextOpen: true',
+    }))
+  if (as.kind === 'forward-token' && as.audience === undefined)
+    faults.push({ path: `${path}.as.audience`, problem: 'is missing', mend: 'name what aud of a token for this service contains' })
+  if (as.kind === 'token-exchange') faults.push(...exchange(providers, as, allow, path))
+  return faults
+}
+
+/** Who cannot exchange: a provider by which Mandate proves nothing, or a target that has no name. */
+export function exchange(
+  providers: Config['providers'],
+  as: { readonly audience?: string | undefined; readonly resource?: string | undefined },
+  rules: ReadonlyArray<{ readonly providers?: readonly string[] | undefined }>,
+  path: string,
+): Fault[] {
+  const faults: Fault[] = []
+  if (as.audience === undefined && as.resource === undefined)
+    faults.push({ path: `${path}.as.audience`, problem: 'is missing, as is resource', mend: 'name for whom the token is to be' })
+  const named = rules.flatMap((rule) => rule.providers ?? Object.keys(providers))
+  for (const name of new Set(named)) {
+    if (providers[name]?.clientAuth.method !== 'none') continue
+    faults.push({
+      path: `providers.${name}.clientAuth`,
+      problem: 'proves nothing, and an issuer exchanges tokens for a proven client alone',
+      mend: `give Mandate a client with a proof, or leave ${name} out of allow.providers of ${path}`,
+    })
+  }
+  return faults
+}
+
+function headers({ identity, bearerHeader }: RouteConfig, path: string): Fault[] {
+  const names = Object.keys(identity.headers ?? {})
+  const faults = names
+    .filter((name, place) => TAKEN.has(spelled(name)) || names.findIndex((other) => spelled(other) === spelled(name)) !== place)
+    .map((name) => ({ path: `${path}.identity.headers.${name}`, problem: 'means something else already', mend: 'choose another name' }))
+  if (bearerHeader === undefined) return faults
+  if (
+    TAKEN.has(spelled(bearerHeader)) ||
+    spelled(bearerHeader).startsWith('x-mandate') ||
+    names.some((name) => spelled(name) === spelled(bearerHeader))
+  )
+    faults.push({ path: `${path}.bearerHeader`, problem: 'means something else already', mend: 'choose another name, such as X-M2M-Token' })
+  return faults
+}

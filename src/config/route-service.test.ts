@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { advice } from './advice.ts'
+import { configOf, type Draft, faultsAfter, lineOf } from './config.fake.ts'
+
+const route = (changes: Record<string, unknown> = {}) => ({
+  match: { host: 'app.example', path: '/**' },
+  allow: { callers: ['machine'] },
+  upstream: 'https://app.svc',
+  ...changes,
+})
+const withRoutes =
+  (...routes: unknown[]) =>
+  (draft: Draft) => {
+    const { corp } = draft.providers
+    if (corp !== undefined) corp['clientAuth'] = { method: 'secret', secret: { env: 'SECRET' } }
+    draft['routes'] = routes
+  }
+const refused = (changes: Record<string, unknown>, fault: RegExp) => {
+  const faults = faultsAfter(withRoutes(route(changes)))
+  assert.equal(faults.length, 1, faults.join('\n'))
+  assert.match(faults[0] ?? '', fault)
+}
+const allowing = (rule: unknown) => configOf(withRoutes(route({ allow: rule }))).routes[0]?.allow
+
+describe('a route is refused', () => {
+  for (const methods of [[], ['get'], ['TRACE'], ['CONNECT'], ['GET '], ['A'.repeat(40)], 'GET'])
+    test(`with the methods ${JSON.stringify(methods)}`, () =>
+      refused({ match: { host: 'app.example', path: '/x', methods } }, /^routes\.0\.match\.methods/))
+
+  test('with a method that another route of the same path has', () => {
+    const at = (methods?: string[]) => route({ match: { host: 'app.example', path: '/x', ...(methods && { methods }) } })
+    assert.match(faultsAfter(withRoutes(at(['GET', 'POST']), at(['POST'])))[0] ?? '', /^routes\.1\.match \| is that of routes\.0/)
+    assert.match(faultsAfter(withRoutes(at(), at()))[0] ?? '', /^routes\.1\.match \| is that of routes\.0/)
+    assert.deepEqual(faultsAfter(withRoutes(at(['GET', 'GET']), at(['POST']), at())), [])
+  })
+
+  for (const scope of ['', 'a b', 'a"b', 'a\\b', 'é', 'a\n'])
+    test(`with the scope ${JSON.stringify(scope)}`, () => refused({ allow: { scopes: [scope] } }, /^routes\.0\.allow\.scopes\.0/))
+
+  test('with conditions that say nothing', () => {
+    refused({ allow: { scopes: [] } }, /^routes\.0\.allow\.scopes \| is empty/)
+    refused({ allow: { claims: { tenant: [] } } }, /^routes\.0\.allow\.claims\.tenant \| is empty/)
+    refused({ allow: { claims: { tenant: [''] } } }, /^routes\.0\.allow\.claims\.tenant\.0/)
+    refused({ allow: [] }, /^routes\.0\.allow \| is empty/)
+    refused({ allow: [{}, { callers: [] }] }, /^routes\.0\.allow\.1\.callers \| is empty/)
+    refused({ allow: { provider: 'corp', providers: ['corp'] } }, /^routes\.0\.allow\.provider \| stands beside/)
+    refused({ allow: { provider: 'other' } }, /^routes\.0\.allow\.providers \| names other/)
+  })
+
+  test('with a condition or header that no object can hold', () => {
+    const named = (key: string) => JSON.parse(`{"${key}": ["x"]}`) as unknown
+    refused({ allow: { claims: named('__proto__') } }, /^routes\.0\.allow\.claims\.__proto__ \| is not a key/)
+  })
+
+  for (const limit of ['60', '60/day', '0/minute', '-1/minute', '60 / minute', 60, '1e3/second'])
+    test(`with the limit ${JSON.stringify(limit)}`, () => refused({ limit: { perPrincipal: limit } }, /^routes\.0\.limit\.perPrincipal/))
+
+  test('without a service, or with two', () => {
+    refused({ upstream: undefined }, /^routes\.0\.upstream \| is missing/)
+    refused({ upstream: { servers: [] } }, /^routes\.0\.upstream\.servers \| is empty/)
+    refused({ upstream: { servers: ['http://a', 'http://169.254.169.254'] } }, /^routes\.0\.upstream\.servers\.1 \| is link-local/)
+    refused({ upstream: { servers: ['http://a'], health: { path: 'x' } } }, /^routes\.0\.upstream\.health\.path/)
+    refused({ upstream: { env: 'NOT_SET_ANYWHERE' } }, /^routes\.0\.upstream \| the environment variable NOT_SET_ANYWHERE is not set/)
+    refused({ upstream: undefined, forwardAuth: true }, /^routes\.0\.forwardAuth \| has nowhere to be asked/)
+  })
+
+  test('with a credential that would go over plain http, unless it is opened in so many words', () => {
+    const as = { kind: 'token-exchange', audience: 'db' }
+    refused({ as, upstream: 'http://db.svc' }, /^routes\.0\.upstream \| is plain http/)
+    assert.deepEqual(faultsAfter(withRoutes(route({ as, upstream: 'http://db.svc', plaintextOpen: true }))), [])
+    assert.deepEqual(faultsAfter(withRoutes(route({ as, upstream: 'http://127.0.0.1:1' }))), [])
+    const open = configOf(withRoutes(route({ as, upstream: 'http://db.svc', plaintextOpen: true })))
+    assert.ok(advice(open).some(({ path }) => path === 'routes.0.plaintextOpen'))
+  })
+
+  test('with an exchange for nobody, or by a client that proves nothing', () => {
+    refused({ as: { kind: 'token-exchange' } }, /^routes\.0\.as\.audience \| is missing/)
+    const faults = faultsAfter((draft) => {
+      draft['routes'] = [route({ as: { kind: 'token-exchange', audience: 'db' } })]
+    })
+    assert.match(faults.join('\n'), /^providers\.corp\.clientAuth \| proves nothing/)
+    refused({ as: { kind: 'forward-token' } }, /^routes\.0\.as\.audience \| is missing/)
+    refused({ as: { kind: 'impersonate', token: { env: 'T' } } }, /^routes\.0\.as\.kind \| is not one of/)
+  })
+
+  for (const name of ['Authorization', 'Host', 'cookie', 'X_Forwarded_For', 'Connection', 'X-Request-Id'])
+    test(`that says who asks, or takes the bearer, in ${name}`, () => {
+      refused({ bearerHeader: name }, /^routes\.0\.bearerHeader \| (?:means something else|does not have the form)/)
+      if (!name.includes('_')) refused({ identity: { headers: { [name]: 'subject' } } }, /^routes\.0\.identity\.headers/)
+    })
+
+  test('that takes the bearer in a header that says who asks, or says two things in one', () => {
+    refused({ bearerHeader: 'X-Mandate-Subject' }, /^routes\.0\.bearerHeader/)
+    refused({ bearerHeader: 'X-Who', identity: { headers: { 'x-who': 'subject' } } }, /^routes\.0\.bearerHeader/)
+    refused({ identity: { headers: { 'X-Who': 'subject', 'x-who': 'issuer' } } }, /^routes\.0\.identity\.headers\.x-who/)
+    refused({ identity: { headers: { 'X-Who': 'password' } } }, /^routes\.0\.identity\.headers\.X-Who/)
+  })
+})
+
+describe('a route', () => {
+  test('has its rules as a list, however they are written', () => {
+    assert.deepEqual(allowing({ callers: ['machine'], provider: 'corp', scopes: ['r'] }), [
+      { callers: ['machine'], providers: ['corp'], scopes: ['r'] },
+    ])
+    assert.deepEqual(allowing([{ groups: ['g'] }, { callers: ['machine'], claims: { plan: ['pro', 7, true] } }]), [
+      { callers: ['person'], groups: ['g'] },
+      { callers: ['machine'], claims: { plan: ['pro', '7', 'true'] } },
+    ])
+  })
+
+  test('has its service as a pool, and the claims of its rules are kept of every provider', () => {
+    const config = configOf(withRoutes(route({ allow: [{ claims: { tenant: ['a'] } }, { claims: { plan: ['b'], tenant: ['c'] } }] })))
+    assert.deepEqual(config.routes[0]?.upstream, { servers: ['https://app.svc'] })
+    assert.deepEqual(config.providers['corp']?.ruleClaims, ['tenant', 'plan'])
+  })
+
+  test('is unwise with scopes that people who signed in cannot have', () => {
+    const unwise = (allow: unknown) => advice(configOf(withRoutes(route({ allow })))).map(lineOf)
+    assert.ok(unwise({ callers: ['person', 'machine'], scopes: ['r'] }).some((line) => line.startsWith('routes.0.allow.scopes')))
+    assert.ok(!unwise([{ callers: ['machine'], scopes: ['r'] }, {}]).some((line) => line.startsWith('routes.0.allow')))
+  })
+})
