@@ -15,6 +15,8 @@ import { locateForBench } from '../../test/real/parts/bench-programs.ts'
 export interface LoadTarget {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
+  /** Requests that take turns, in place of the one above; each has the headers above besides its own. */
+  readonly turns?: ReadonlyArray<{ readonly path: string; readonly headers: Readonly<Record<string, string>> }>
 }
 
 export interface Saturated {
@@ -45,10 +47,10 @@ export const CONNECTIONS = 64
 const run = promisify(execFile)
 
 /** As much as the target answers. Throws when any answer is not 2xx, or a connection breaks. */
-export async function saturate({ url, headers }: LoadTarget, { folder, core, seconds }: LoadOptions): Promise<Saturated> {
+export async function saturate({ url, headers, turns }: LoadTarget, { folder, core, seconds }: LoadOptions): Promise<Saturated> {
   const script = join(folder, 'wrk.lua')
   const lines = Object.entries(headers).map(([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`)
-  await writeFile(script, `${lines.join('\n')}\n${REPORT}`, { mode: 0o600 })
+  await writeFile(script, `${lines.join('\n')}\n${turns === undefined ? '' : taking(turns)}${REPORT}`, { mode: 0o600 })
   const args = ['-c', String(core), await locateForBench('wrk'), '-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-s', script, url]
   const { stdout } = await run('taskset', args, { timeout: (seconds + 30) * 1_000 })
   const said = /^result (\{.*\})$/m.exec(stdout)?.[1]
@@ -56,6 +58,38 @@ export async function saturate({ url, headers }: LoadTarget, { folder, core, sec
   const { requests, us, failed, p50, p99 } = JSON.parse(said) as Record<'requests' | 'us' | 'failed' | 'p50' | 'p99', number>
   if (failed > 0 || requests === 0) throw new Error(`${failed} of ${requests} requests failed at ${new URL(url).host}`)
   return { requests, seconds: us / 1e6, p50Ms: p50 / 1e3, p99Ms: p99 / 1e3 }
+}
+
+/** Every request is written once, before the first is sent. */
+function taking(turns: NonNullable<LoadTarget['turns']>): string {
+  const text = (value: string) => JSON.stringify(value)
+  const rows = turns.map(
+    ({ path, headers }) =>
+      `{${text(path)},{${Object.entries(headers)
+        .map(([name, value]) => `[${text(name)}]=${text(value)}`)
+        .join(',')}}}`,
+  )
+  // A function of Lua holds 65,536 constants at most.
+  const chunks = Array.from({ length: Math.ceil(rows.length / 1_000) }, (_, at) => rows.slice(at * 1_000, (at + 1) * 1_000))
+  const tables = chunks.map((chunk) => `(function() for _, turn in ipairs({${chunk.join(',')}}) do add(turn) end end)()`)
+  return `
+local written, at = {}, 0
+local turns = {}
+local function add(turn) turns[#turns + 1] = turn end
+${tables.join('\n')}
+function init(args)
+  for i, turn in ipairs(turns) do
+    local headers = {}
+    for name, value in pairs(wrk.headers) do headers[name] = value end
+    for name, value in pairs(turn[2]) do headers[name] = value end
+    written[i] = wrk.format("GET", turn[1], headers)
+  end
+end
+function request()
+  at = at % #written + 1
+  return written[at]
+end
+`
 }
 
 const REPORT = `
@@ -67,10 +101,17 @@ end
 `
 
 /** `rate` requests a second. Throws when any answer is not 200. */
-export async function steady({ url, headers }: LoadTarget, rate: number, { folder, core, seconds }: LoadOptions): Promise<Steady> {
+export async function steady(
+  { url, headers, turns = [{ path: '', headers: {} }] }: LoadTarget,
+  rate: number,
+  { folder, core, seconds }: LoadOptions,
+): Promise<Steady> {
   const [targets, results] = [join(folder, 'vegeta.targets'), join(folder, 'vegeta.results')]
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\n`)
-  await writeFile(targets, `GET ${url}\n${lines.join('')}`, { mode: 0o600 })
+  const asked = turns.map(({ path, headers: own }) => {
+    const lines = Object.entries({ ...headers, ...own }).map(([name, value]) => `${name}: ${value}\n`)
+    return `GET ${path === '' ? url : new URL(path, url).href}\n${lines.join('')}`
+  })
+  await writeFile(targets, asked.join('\n'), { mode: 0o600 })
   const vegeta = await locateForBench('vegeta')
   const args = ['-c', String(core), vegeta, 'attack', '-format=http', `-targets=${targets}`, `-rate=${rate}/s`, `-duration=${seconds}s`]
   const bounds = [
