@@ -20,6 +20,10 @@ export interface SubjectOptions {
   readonly core?: number
   /** Options of its Node, such as `--cpu-prof`. */
   readonly node?: readonly string[]
+  /** What Node runs. Default: the source. */
+  readonly program?: string
+  /** Folders of control groups that it joins before it starts. */
+  readonly groups?: readonly string[]
   /** Changes the configuration before it is written. */
   readonly adapt?: (config: Record<string, unknown>) => void
   /** Certificate and key for https instead of http. */
@@ -107,10 +111,19 @@ export async function startSubject(options: SubjectOptions): Promise<Subject> {
   options.adapt?.(config)
   await writeFile(join(folder, 'mandate.json'), JSON.stringify(config))
   const began = performance.now()
-  const command = [process.execPath, ...(options.node ?? []), 'src/main.ts', 'gateway', '-c', join(folder, 'mandate.json')]
+  const command = [
+    process.execPath,
+    ...(options.node ?? []),
+    options.program ?? 'src/main.ts',
+    'gateway',
+    '-c',
+    join(folder, 'mandate.json'),
+  ]
   // Both become what they start, so that the pid is the gateway's own; it is not to outlive a bench that was killed.
   const pinned = options.core === undefined ? command : ['taskset', '-c', String(options.core), ...command]
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...pinned], {
+  const joined = (options.groups ?? []).map((folder) => `echo $$ >${folder}/cgroup.procs`)
+  const grouped = joined.length === 0 ? pinned : ['sh', '-c', `${joined.join(' && ')} && exec "$@"`, 'sh', ...pinned]
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...grouped], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let complaints = ''
