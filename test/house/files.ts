@@ -22,4 +22,4 @@ export const SOURCES: readonly string[] = filesOf('{src,test,scripts,bench}/**/*
 /** What runs in production: no tests, suites or stand-ins. */
 export const PRODUCT: readonly string[] = SOURCES.filter((path) => path.startsWith('src/') && !/\.(test|conformance|fake)\.ts$/.test(path))
 
-export const PAGES: readonly string[] = filesOf('*.md', '{docs,examples,test,src,bench,scripts}/**/*.md')
+export const PAGES: readonly string[] = filesOf('*.md', '{docs,examples,test,src,bench,scripts,deploy}/**/*.md')

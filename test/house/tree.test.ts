@@ -137,7 +137,7 @@ describe('the house', () => {
   })
 
   test('nothing names a machine, a place of work or a registry', () => {
-    const all = globSync(['*', '.ci/*', '{src,test,scripts,bench,docs,examples}/**/*'], {
+    const all = globSync(['*', '.ci/*', '{src,test,scripts,bench,docs,examples,deploy,.github}/**/*'], {
       cwd: ROOT,
       exclude: (name) => /(^|[/\\])(node_modules|dist)$/.test(name),
     })
