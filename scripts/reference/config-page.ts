@@ -1,6 +1,7 @@
 /** docs/reference/config.md from the schema that `mandate.yaml` is checked against. */
 import { z } from 'zod'
-import { hostName, routePath, serviceOrigin } from '../../src/config/route.ts'
+import { hostName, routePath } from '../../src/config/route.ts'
+import { serviceOrigin } from '../../src/config/route-upstream.ts'
 import { configSchema } from '../../src/config/schema.ts'
 import { cidr, duration, name, origin, port, reference, secureUrl, size, text } from '../../src/config/values.ts'
 import { cell, GENERATED, table } from './markdown.ts'

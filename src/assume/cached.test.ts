@@ -54,8 +54,18 @@ const callers: fc.Arbitrary<Caller> = fc
     kind === 'login' ? loginCaller({ principal, proof: { loginId: new Secret(proof).digest() } }) : bearerCaller(proof, { principal }),
   )
 const targets: fc.Arbitrary<Target> = fc
-  .record({ id: few, audience: few, scopes: fc.array(few, { maxLength: 2 }), claims: fc.option(few, { nil: undefined }) })
-  .map(({ claims, ...target }) => (claims === undefined ? target : { ...target, claims }))
+  .record({
+    id: few,
+    audience: few,
+    scopes: fc.array(few, { maxLength: 2 }),
+    claims: fc.option(few, { nil: undefined }),
+    resource: fc.option(few, { nil: undefined }),
+  })
+  .map(({ claims, resource, ...target }) => ({
+    ...target,
+    ...(claims === undefined ? {} : { claims }),
+    ...(resource === undefined ? {} : { resource }),
+  }))
 
 /** Whether two asks are the same in every part that counts, said without the key. */
 function same([one, to]: [Caller, Target], [other, into]: [Caller, Target]): boolean {
@@ -68,6 +78,7 @@ function same([one, to]: [Caller, Target], [other, into]: [Caller, Target]): boo
     audience: target.audience,
     scopes: target.scopes,
     claims: target.claims ?? null,
+    resource: target.resource ?? null,
   })
   try {
     assert.deepStrictEqual(all(one, to), all(other, into))
@@ -122,6 +133,7 @@ describe('two asks that differ in any one part', () => {
     ['scopes', caller, { ...TARGET, scopes: ['read', 'write'] }],
     ['fewer scopes', caller, { ...TARGET, scopes: [] }],
     ['claims', caller, { ...TARGET, claims: '{"acr":"2"}' }],
+    ['resource', caller, { ...TARGET, resource: 'https://prod.example' }],
   ]
   for (const [what, who, target] of other) {
     test(`${what}: asked for itself`, async () => {
@@ -131,6 +143,12 @@ describe('two asks that differ in any one part', () => {
       assert.notEqual(tokenOf(one), tokenOf(two))
     })
   }
+
+  test('resource: two that are named differ, and one is not the claims of the other', async () => {
+    const { cache, seen } = stage()
+    for (const more of [{ resource: 'a' }, { resource: 'b' }, { claims: 'a' }, {}]) await cache.assume(caller, { ...TARGET, ...more })
+    assert.equal(seen.asked, 4)
+  })
 
   test('token digest: a second bearer of one person is asked for itself', async () => {
     const { cache, seen } = stage()

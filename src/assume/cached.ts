@@ -27,7 +27,7 @@ interface Cached {
 
 /** The key of a caller and target. Injective: JSON separates the parts. */
 export function acquisitionKey(caller: Caller, target: Target): string {
-  return JSON.stringify([callerKey(caller), target.id, target.audience, target.scopes, target.claims])
+  return JSON.stringify([callerKey(caller), target.id, target.audience, target.scopes, target.claims, target.resource])
 }
 
 /** Wraps a source. A credential is renewed min(5 minutes, a fifth of the rest of its life) before it expires. */

@@ -7,8 +7,11 @@ import { Secret } from '../secret.ts'
 import { cached } from './cached.ts'
 import { credentialSourceConformance, type SourceUnderTest } from './credential-source.conformance.ts'
 import { createForwardToken } from './forward-token.ts'
+import { identified, MANDATE_HEADERS } from './identified.ts'
 import { createKubernetesImpersonation } from './kubernetes-impersonation.ts'
 import { createNone } from './none.ts'
+import { patient } from './patient.ts'
+import { createTokenExchangeSource } from './token-exchange.ts'
 
 const TARGET = { id: 'cluster/prod', audience: 'kubernetes', scopes: [] }
 const alice = loginCaller({ proof: { loginId: 'login-alice' } })
@@ -72,9 +75,43 @@ function impersonation(): SourceUnderTest {
   }
 }
 
+function tokenExchange(): SourceUnderTest {
+  const clock = createFakeClock()
+  let broken = false
+  const source = createTokenExchangeSource({
+    token: 'access-token',
+    takenAsBearer: () => false,
+    log: createLog(() => undefined),
+    logins: { fresh: async (loginId) => ({ token: new Secret(`of-${loginId}`), expiresAt: clock.now() + 300_000 }) },
+    issuerOf: () => ({
+      accept: 'access-token',
+      async exchange({ token, subject }) {
+        if (broken) return { result: 'unavailable', reason: 'timeout' }
+        if (subject === 'mallory') return { result: 'refused', reason: 'access_denied' }
+        return { result: 'exchanged', token, expiresAt: clock.now() + 300_000, typ: undefined, audiences: [] }
+      },
+    }),
+  })
+  const breakDown = () => {
+    broken = true
+    return () => {
+      broken = false
+    }
+  }
+  const unfit = bearerCaller('a.b.c', { principal: { subject: 'mallory' } })
+  return { source: patient(source, clock), clock, target: TARGET, alice, bob, unfit, breakDown }
+}
+
 function none(): SourceUnderTest {
   const unfit = loginCaller({ principal: { subject: '' } })
-  return { source: createNone(), clock: createFakeClock(), target: { ...TARGET, id: 'route/app' }, alice, bob, unfit }
+  return {
+    source: identified(createNone(), MANDATE_HEADERS),
+    clock: createFakeClock(),
+    target: { ...TARGET, id: 'route/app' },
+    alice,
+    bob,
+    unfit,
+  }
 }
 
 function inCache(open: () => SourceUnderTest): () => SourceUnderTest {
@@ -86,6 +123,8 @@ function inCache(open: () => SourceUnderTest): () => SourceUnderTest {
 
 credentialSourceConformance('forward-token', forwardToken)
 credentialSourceConformance('forward-token in the cache', inCache(forwardToken))
+credentialSourceConformance('token-exchange', tokenExchange)
+credentialSourceConformance('token-exchange in the cache', inCache(tokenExchange))
 credentialSourceConformance('kubernetes-impersonation', impersonation)
 credentialSourceConformance('kubernetes-impersonation in the cache', inCache(impersonation))
 credentialSourceConformance('none', none)

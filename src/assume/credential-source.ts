@@ -13,6 +13,8 @@ export interface Target {
   readonly id: string
   readonly audience: string
   readonly scopes: readonly string[]
+  /** The resource that an issuer is asked for besides or instead of an audience (RFC 8707). */
+  readonly resource?: string
   /** An issuer's claims challenge that the credential must answer. */
   readonly claims?: string
 }

@@ -1,21 +1,19 @@
 /** The HTTP services that routes lead to, by their hosts. */
+import { type IdentityHeader, identified, M2M_HEADERS, MANDATE_HEADERS } from '../assume/identified.ts'
 import { createNone } from '../assume/none.ts'
 import type { Config } from '../config/config.ts'
-import { secretSource } from '../config/references.ts'
 import type { RouteConfig } from '../config/route.ts'
-import { createHttpUpstream } from '../forward/http.ts'
-import { spelled } from '../forward/withheld-headers.ts'
+import { isForPeople } from '../config/route-faults.ts'
+import { isWithheld } from '../forward/withheld-headers.ts'
 import type { Cookies } from '../gateway/cookies.ts'
 import { presentedBy } from '../gateway/gateway.ts'
 import { createRouteHosts, type Route, type RouteHost } from '../gateway/routes.ts'
-import type { Lifecycle } from '../lifecycle.ts'
-import type { Metrics } from '../metrics.ts'
+import { spelled } from '../header-names.ts'
+import { composeRouteUpstream, type UpstreamSurroundings } from './route-upstream.ts'
+import { composeAssuming, type SourceSurroundings } from './sources.ts'
 
-export interface RouteSurroundings {
+export interface RouteSurroundings extends UpstreamSurroundings, SourceSurroundings {
   readonly cookies: Cookies
-  readonly metrics: Metrics
-  readonly lifecycle: Lifecycle
-  readonly stopping: AbortSignal
 }
 
 /** All routes, ready to be found by host name. */
@@ -24,29 +22,41 @@ export function composeRouteHosts(config: Config, surroundings: RouteSurrounding
   return createRouteHosts(routes, config.publicUrl, (self) => presentedBy(surroundings.cookies, self))
 }
 
-function composeRoute(route: RouteConfig, config: Config, { metrics, lifecycle, stopping }: RouteSurroundings): Route {
-  const { name, match, allow, upstream: origin, ca, serviceWorkerOpen, withhold } = route
-  const upstream = createHttpUpstream({ origin, ...(ca === undefined ? {} : { ca: () => secretSource(ca).read().expose() }) })
-  const id = `route/${name}`
-  lifecycle.onStop(id, () => upstream.close())
+function composeRoute(route: RouteConfig, config: Config, surroundings: RouteSurroundings): Route {
+  const { name, match, serviceWorkerOpen } = route
+  const headers = identityHeaders(route)
+  const assuming = assumingOf(`route/${name}`, route, config, surroundings)
   return {
     name,
     host: match.host,
     path: match.path,
-    upstream: {
-      upstream,
-      origin,
-      streamMaxAgeMs: config.streams.maxAge,
-      answerWithinMs: config.limits.answerWithin,
-      liveStreams: (change) => metrics.add('mandate_live_streams', { route: id }, change),
-      stopping,
-    },
-    // Not in a cache: it makes the credential of a caller once by itself.
-    source: createNone(),
-    sourceName: 'none',
-    target: { id, audience: '', scopes: [] },
-    persons: allow.callers.includes('person'),
+    methods: match.methods,
+    upstream: composeRouteUpstream(route, config, surroundings),
+    ...assuming,
+    source: identified(assuming.source, headers),
+    persons: isForPeople(route),
     serviceWorkerOpen,
-    withheld: withhold.length === 0 ? undefined : new Set(withhold.map(spelled)),
+    bearerHeader: route.bearerHeader?.toLowerCase(),
+    bodyLimit: route.body ?? config.limits.body,
+    withheld: withheldBy(route, headers),
   }
+}
+
+function assumingOf(id: string, { as }: RouteConfig, config: Config, surroundings: RouteSurroundings) {
+  if (as.kind !== 'none') return composeAssuming(id, as, config, surroundings)
+  // Not in a cache: the lines that say who asks are made once for each caller.
+  return { source: createNone(), sourceName: as.kind, target: { id, audience: '', scopes: [] } }
+}
+
+function identityHeaders({ identity }: RouteConfig): readonly IdentityHeader[] {
+  const chosen = identity.headers && Object.entries(identity.headers).map(([name, says]): IdentityHeader => ({ name, says }))
+  return [...(chosen ?? MANDATE_HEADERS), ...(identity.m2m ? M2M_HEADERS : [])]
+}
+
+/** Names that the service does not get from callers: those that say who asks, that carry the bearer, and that the operator lists. */
+function withheldBy({ withhold, bearerHeader }: RouteConfig, headers: readonly IdentityHeader[]): ReadonlySet<string> | undefined {
+  const names = [...withhold, ...headers.map(({ name }) => name), ...(bearerHeader === undefined ? [] : [bearerHeader])]
+  // Most of them no service gets anyway, and each name that is left costs every request something.
+  const more = names.map(spelled).filter((name) => !isWithheld(name))
+  return more.length === 0 ? undefined : new Set(more)
 }

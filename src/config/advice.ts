@@ -2,6 +2,7 @@
 import { brokerAdvice } from './broker-advice.ts'
 import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
+import { forwardAuthAdvice } from './forward-auth-faults.ts'
 import { sharedAudiences } from './forwarded-tokens.ts'
 import { routeAdvice } from './route-advice.ts'
 
@@ -79,7 +80,14 @@ export function advice(config: Config): Fault[] {
     if (provider.issuer.startsWith('http:'))
       found.push({ path: `${at}.issuer`, problem: 'is plain http on loopback', mend: 'use https outside of trials' })
   }
-  return [...found, ...sharedAudiences(config), ...routeAdvice(config), ...brokerAdvice(config), ...longLives(config)]
+  return [
+    ...found,
+    ...sharedAudiences(config),
+    ...routeAdvice(config),
+    ...forwardAuthAdvice(config),
+    ...brokerAdvice(config),
+    ...longLives(config),
+  ]
 }
 
 const HOUR = 3_600_000

@@ -23,12 +23,17 @@ export const forwardToken = z
 export const tokenExchange = z
   .strictObject({
     kind: z.literal('token-exchange'),
-    audience: text.optional().describe('The audience asked for, and what aud of the token must contain if it is a JWT'),
-    resource: text.optional().describe('The resource asked for (RFC 8707), where the issuer wants that'),
+    audience: text
+      .optional()
+      .describe('The audience asked for, and what aud of the token must contain if it is a JWT; never one that Mandate takes'),
+    resource: text.optional().describe('The resource asked for (RFC 8707); without an audience, what aud must contain'),
     scopes: z.array(text).default([]).describe('Scopes asked for; default: those the issuer gives'),
-    token: z.enum(['id-token', 'access-token']).default('access-token').describe("Which of a login's tokens is exchanged"),
+    token: z
+      .enum(['id-token', 'access-token'])
+      .default('access-token')
+      .describe("Which of a login's tokens is exchanged; a bearer is exchanged as it is"),
   })
-  .describe("The caller's issuer exchanges their token for one for the target (RFC 8693)")
+  .describe("The caller's issuer exchanges their token for one for the target (RFC 8693); needs a clientAuth that proves Mandate's client")
 
 export const impersonate = z
   .strictObject({

@@ -11,15 +11,22 @@ import { reference, secureUrl, text, textOf } from './values.ts'
 const A_REGION = 'expected a region such as eu-west-1'
 const A_POOL = 'expected the id of a user pool, such as eu-west-1_aBcDeFgHi'
 
-export const cognito = z.strictObject({
+/** The scope offline_access of others is a fault here: every sign-in gives a refresh token. */
+const cognitoCommandLine = commandLine
+  .unwrap()
+  .extend({ scopes: z.array(text).min(1).default(['openid', 'profile']).describe('Scopes asked for; openid is required') })
+  .optional()
+  .describe('The public app client of `mandate login` at this pool, which personClients must list')
+
+const keys = z.strictObject({
   kind: z.literal('cognito').describe('A user pool of Amazon Cognito'),
   title: text.optional().describe('What the sign-in page calls it; default: its name'),
   region: textOf('a region')
-    .pipe(z.string().regex(/^[a-z]{2}(-[a-z]+)+-[0-9]$/, A_REGION))
+    .pipe(z.string().regex(/^[a-z]{2}(-[a-z]+)+-[0-9]$/, { error: A_REGION, abort: true }))
     .prefault('us-east-1')
     .describe('The region of the user pool'),
   userPoolId: textOf('the id of a user pool')
-    .pipe(z.string().regex(/^[A-Za-z0-9_-]{1,55}$/, A_POOL))
+    .pipe(z.string().regex(/^[A-Za-z0-9_-]{1,55}$/, { error: A_POOL, abort: true }))
     .describe('The id of the user pool'),
   issuer: secureUrl.optional().describe('The issuer identifier; default: https://cognito-idp.REGION.amazonaws.com/USERPOOLID'),
   ca: reference.optional().describe("PEM certificates to trust for this issuer instead of the system's"),
@@ -45,10 +52,31 @@ export const cognito = z.strictObject({
     .describe('Which claims mean what'),
   kubernetes: kubernetesNames,
   refreshTokens: refreshTokens.default('reusable'),
-  commandLine,
+  commandLine: cognitoCommandLine,
 })
 
-type Cognito = z.output<typeof cognito>
+type Cognito = z.output<typeof keys>
+
+type Pool = Pick<Cognito, 'region' | 'userPoolId' | 'issuer' | 'signIn' | 'clientId' | 'clientAuth'>
+
+/** What would be sure to fail: another region's pool, a sign-in without a client, a proof of nobody. */
+function refuseContradictions({ region, userPoolId, issuer, signIn, clientId, clientAuth }: Pool, context: z.RefinementCtx): void {
+  const fault = (key: keyof Pool, message: string, mend: string) =>
+    context.addIssue({ code: 'custom', path: [key], message, params: { mend } })
+  const [, own] = /^([a-z]{2}(?:-[a-z]+)+-[0-9])_/.exec(userPoolId) ?? []
+  if (issuer === undefined && own !== undefined && own !== region)
+    fault('region', `is ${region}, and the user pool is of ${own}`, `write ${own}`)
+  if (signIn && clientId === undefined) fault('clientId', 'is missing, and people sign in by it', 'name the app client, or remove signIn')
+  if (signIn && clientAuth === undefined)
+    fault(
+      'clientAuth',
+      'is missing, and sign-in needs it',
+      'write { method: secret, secret: { file: path } }, or none for a public app client',
+    )
+  if (clientAuth !== undefined && clientId === undefined) fault('clientAuth', 'proves no client', 'name it in clientId, or remove this')
+}
+
+export const cognito = keys.superRefine(refuseContradictions)
 
 /** What a user pool is as an OpenID provider: its tokens have no type in their header and are signed by RS256. */
 export function asProvider(pool: Cognito): Omit<z.output<typeof oidc>, 'kind'> & Pick<ProviderConfig, 'kind' | 'personClients'> {

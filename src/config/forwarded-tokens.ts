@@ -1,15 +1,18 @@
 /** Which tokens of logins clusters are sent, as far as the configuration tells: what must not be, and what is unwise. */
 import type { ClusterConfig } from './cluster.ts'
 import type { Config } from './config.ts'
+import { exchangeFaults } from './exchanged-tokens.ts'
 import type { Fault } from './faults.ts'
 import type { ProviderConfig } from './provider.ts'
 
 type Forwarding = Extract<ClusterConfig['as'], { kind: 'forward-token' }>
+type Exchanging = Extract<ClusterConfig['as'], { kind: 'token-exchange' }>
 
 /** Clusters that would be sent tokens for somebody else, for Mandate itself above all. */
-export function forwardingFaults({ clusters, providers }: Config): Fault[] {
+export function forwardingFaults(config: Config): Fault[] {
+  const { clusters, providers } = config
   const signingIn = Object.values(providers).filter(({ signIn }) => signIn)
-  return Object.values(clusters).flatMap((cluster): Fault[] => {
+  const forwarding = Object.values(clusters).flatMap((cluster): Fault[] => {
     const { as } = cluster
     if (as.kind !== 'forward-token') return []
     const at = `clusters.${cluster.name}`
@@ -38,6 +41,7 @@ export function forwardingFaults({ clusters, providers }: Config): Fault[] {
     }
     return faults
   })
+  return [...forwarding, ...exchangeFaults(config)]
 }
 
 /** A cluster whose tokens another cluster takes as well: who controls the one can act at the other. */
@@ -45,10 +49,10 @@ export function sharedAudiences({ clusters, providers }: Config): Fault[] {
   const all = Object.values(clusters)
   return all.flatMap((cluster): Fault[] => {
     const { as } = cluster
-    if (as.kind !== 'forward-token') return []
+    if (as.kind === 'impersonate') return []
     const sent = new Set(allowed(cluster, Object.values(providers)).flatMap((provider) => sentTo(as, provider)))
     const takers = all.filter((other) => {
-      if (other.as.kind !== 'forward-token' || other.server === cluster.server) return false
+      if (other.as.kind === 'impersonate' || other.server === cluster.server) return false
       const { as: theirs } = other
       return allowed(other, Object.values(providers)).some((provider) => sent.has(key(provider, audienceOf(theirs, provider))))
     })
@@ -66,18 +70,19 @@ export function sharedAudiences({ clusters, providers }: Config): Fault[] {
 const at = ({ name }: ClusterConfig) => `clusters.${name}`
 const key = ({ name }: ProviderConfig, audience: string) => JSON.stringify([name, audience])
 
-/** The providers whose logins may come to a cluster. */
-function allowed({ allow }: ClusterConfig, providers: readonly ProviderConfig[]): readonly ProviderConfig[] {
-  return providers.filter(({ name, signIn }) => signIn && allow.providers?.includes(name) !== false)
+/** The providers whose tokens may be sent to a cluster: those of logins, or what bearers are exchanged for as well. */
+function allowed({ allow, as }: ClusterConfig, providers: readonly ProviderConfig[]): readonly ProviderConfig[] {
+  return providers.filter(({ name, signIn }) => (signIn || as.kind === 'token-exchange') && allow.providers?.includes(name) !== false)
 }
 
-function audienceOf({ audience }: Forwarding, { clientId }: ProviderConfig): string {
-  return audience ?? clientId
+function audienceOf(as: Forwarding | Exchanging, { clientId }: ProviderConfig): string {
+  if (as.kind === 'token-exchange') return as.audience ?? as.resource ?? ''
+  return as.audience ?? clientId
 }
 
 /** An ID token names the client whatever else it names (OpenID Connect Core 2). */
-function sentTo(as: Forwarding, provider: ProviderConfig): string[] {
-  const named = [audienceOf(as, provider), ...(as.token === 'id-token' ? [provider.clientId] : [])]
+function sentTo(as: Forwarding | Exchanging, provider: ProviderConfig): string[] {
+  const named = [audienceOf(as, provider), ...(as.kind === 'forward-token' && as.token === 'id-token' ? [provider.clientId] : [])]
   return named.map((audience) => key(provider, audience))
 }
 

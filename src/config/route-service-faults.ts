@@ -71,7 +71,14 @@ export function exchange(
     faults.push({ path: `${path}.as.audience`, problem: 'is missing, as is resource', mend: 'name for whom the token is to be' })
   const named = rules.flatMap((rule) => rule.providers ?? Object.keys(providers))
   for (const name of new Set(named)) {
-    if (providers[name]?.clientAuth.method !== 'none') continue
+    if (providers[name]?.kind === 'cognito') {
+      faults.push({
+        path: `${path}.as`,
+        problem: `needs an issuer that exchanges tokens, and providers.${name} is Cognito, which does not`,
+        mend: `use none, or leave ${name} out of allow.providers`,
+      })
+    }
+    if (providers[name]?.clientAuth.method !== 'none' || providers[name].kind === 'cognito') continue
     faults.push({
       path: `providers.${name}.clientAuth`,
       problem: 'proves nothing, and an issuer exchanges tokens for a proven client alone',

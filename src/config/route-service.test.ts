@@ -80,6 +80,11 @@ describe('a route is refused', () => {
       draft['routes'] = [route({ as: { kind: 'token-exchange', audience: 'db' } })]
     })
     assert.match(faults.join('\n'), /^providers\.corp\.clientAuth \| proves nothing/)
+    const cognito = faultsAfter((draft) => {
+      draft.providers['pool'] = { kind: 'cognito', userPoolId: 'eu-west-1_a', machineClients: ['m'] }
+      draft['routes'] = [route({ allow: { callers: ['machine'], provider: 'pool' }, as: { kind: 'token-exchange', audience: 'db' } })]
+    })
+    assert.match(cognito.join('\n'), /^routes\.0\.as \| needs an issuer that exchanges tokens/)
     refused({ as: { kind: 'forward-token' } }, /^routes\.0\.as\.audience \| is missing/)
     refused({ as: { kind: 'impersonate', token: { env: 'T' } } }, /^routes\.0\.as\.kind \| is not one of/)
   })

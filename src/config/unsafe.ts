@@ -1,10 +1,13 @@
 /** What parses but must not start: rules over several keys. Each yields a fault with its mend. */
 import { brokerFaults } from './broker-faults.ts'
+import { cognitoFaults } from './cognito-faults.ts'
 import { commandLineFaults } from './command-line-faults.ts'
 import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
+import { forwardAuthFaults } from './forward-auth-faults.ts'
 import { forwardingFaults } from './forwarded-tokens.ts'
 import { isLoopbackHost } from './loopback.ts'
+import { wideRanges } from './proxy-ranges.ts'
 import { routeFaults } from './route-faults.ts'
 
 /** All unsafe combinations of a configuration; an empty list means it may start. */
@@ -12,11 +15,13 @@ export function unsafe(config: Config): Fault[] {
   return [
     ...listeners(config),
     ...issuers(config),
+    ...cognitoFaults(config),
     ...commandLineFaults(config),
     ...prefixes(config),
     ...clusterRights(config),
     ...forwardingFaults(config),
     ...routeFaults(config),
+    ...forwardAuthFaults(config),
     ...brokerFaults(config),
     ...lifetimes(config),
     ...keyRing(config),
@@ -39,22 +44,12 @@ function listeners({ listen }: Config): Fault[] {
       mend: 'use listen.https, or list the proxies that end TLS in listen.behind',
     })
   }
-  for (const [at, range] of listen.behind.entries()) {
-    // No network of proxies is wider: the private ones are /8 and fc00::/7. Two halves are everything as well.
-    const bits = Number(range.split('/')[1])
-    if (bits >= 7) continue
-    faults.push({
-      path: `listen.behind.${at}`,
-      problem: `is ${bits === 0 ? 'every address there is, so' : 'so wide'} that anybody could say where they come from`,
-      mend: 'list the addresses of the proxies',
-    })
-  }
-  return [...faults, ...sharedPorts(listen)]
+  return [...faults, ...wideRanges('listen.behind', listen.behind), ...sharedPorts(listen)]
 }
 
-function sharedPorts({ http, https, operations }: Config['listen']): Fault[] {
+function sharedPorts({ http, https, forwardAuth, operations }: Config['listen']): Fault[] {
   const seen = new Map<number, string>()
-  return Object.entries({ http, https, operations }).flatMap(([name, listener]): Fault[] => {
+  return Object.entries({ http, https, forwardAuth, operations }).flatMap(([name, listener]): Fault[] => {
     // Port 0 is any free one.
     if (listener === undefined || listener.port === 0) return []
     const other = seen.get(listener.port)
@@ -79,7 +74,9 @@ function issuers({ providers }: Config): Fault[] {
       })
     }
     seen.set(provider.issuer, name)
-    if (provider.accept === 'access-token' && provider.audience === '') {
+    // Access tokens of Cognito name none: lists of clients stand for it, and token_use tells ID tokens apart.
+    const audienceDecides = provider.accept === 'access-token' && provider.kind !== 'cognito'
+    if (audienceDecides && provider.audience === '') {
       faults.push({
         path: `providers.${name}.audience`,
         problem: 'is missing',
@@ -87,7 +84,7 @@ function issuers({ providers }: Config): Fault[] {
       })
     }
     // An ID token that came by a refresh has none of the claims that tell it from a plain JWT access token.
-    if (provider.accept === 'access-token' && provider.accessTokenType === 'jwt' && provider.audience === provider.clientId) {
+    if (audienceDecides && provider.accessTokenType === 'jwt' && provider.audience === provider.clientId) {
       faults.push({
         path: `providers.${name}.audience`,
         problem: 'is the clientId, so that an ID token could pass for an access token without a type',

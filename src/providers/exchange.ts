@@ -21,7 +21,13 @@ export type Seen =
   /** Something may have been sent; no whole answer came. */
   | { readonly stage: 'no-answer'; readonly reason: string }
   /** An answer that is not a 200 with a JSON object. `error` is a registered OAuth error or UNREGISTERED, if it named one. */
-  | { readonly stage: 'refused'; readonly status: number; readonly error: string | undefined }
+  | {
+      readonly stage: 'refused'
+      readonly status: number
+      readonly error: string | undefined
+      /** What it said in Retry-After, if that was a number of seconds. */
+      readonly retryAfterSeconds: number | undefined
+    }
   /** A 200 with a JSON object; whether its tokens hold is another matter. */
   | { readonly stage: 'answered'; readonly withIdToken: boolean }
 
@@ -109,5 +115,12 @@ async function describe(response: Response): Promise<Seen> {
   if (response.status === 200 && isObject(answer)) return { stage: 'answered', withIdToken: typeof answer['id_token'] === 'string' }
   const named = isObject(answer) ? answer['error'] : undefined
   const error = typeof named === 'string' && named !== '' ? (registeredError(named) ?? UNREGISTERED) : undefined
-  return { stage: 'refused', status: response.status, error }
+  return { stage: 'refused', status: response.status, error, retryAfterSeconds: secondsIn(response.headers.get('retry-after')) }
+}
+
+const MOST_WAIT_SECONDS = 3_600
+
+/** RFC 9110 10.2.3, the form in seconds alone: a date would need the issuer's clock. */
+function secondsIn(value: string | null): number | undefined {
+  return value !== null && /^[0-9]{1,9}$/.test(value) ? Math.min(Math.max(Number(value), 1), MOST_WAIT_SECONDS) : undefined
 }

@@ -3,8 +3,8 @@
  *
  * Security: the signature is verified with the issuer's keys although the token came over TLS from the token endpoint
  * (3.1.3.7 point 6 would allow to skip it): what is kept, shown and forwarded later must stand by itself. A token
- * that calls itself something else (Keycloak writes `typ` into its claims) is none, so an access or logout token of
- * the same client cannot be passed off as one.
+ * that calls itself something else (Keycloak writes `typ` into its claims, Cognito `token_use`) is none, so an access or
+ * logout token of the same client cannot be passed off as one.
  */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../clock.ts'
@@ -50,8 +50,8 @@ export function createVerifyIdToken(
 
 /** Refuses what says of itself that it is no ID token. Throws Refusal `token_type_wrong`. */
 export function requireIdTokenKind({ claims }: VerifiedJwt): void {
-  const typ = claims['typ']
-  if ((typ !== undefined && typ !== 'ID') || claims['events'] !== undefined)
+  const { typ, token_use: use, events } = claims
+  if ((typ !== undefined && typ !== 'ID') || (use !== undefined && use !== 'id') || events !== undefined)
     throw new Refusal('token_type_wrong', { detail: 'its claims say that it is no ID token' })
 }
 

@@ -15,6 +15,7 @@ import type { Provider } from './provider.ts'
 import { createSignIn } from './sign-in.ts'
 import { createSignOut } from './sign-out.ts'
 import { createRedeem } from './token-endpoint.ts'
+import { createTokenExchange } from './token-exchange.ts'
 
 export interface OidcProvider extends Provider {
   /** Verifies this issuer's bearers too. */
@@ -45,6 +46,7 @@ export function createOidcProvider(
     discovery,
     signIn: createSignIn(config, parts),
     redeem: createRedeem(config, parts),
+    exchange: createTokenExchange(config, parts),
     signOut: createSignOut(config, parts),
     verifyLogoutToken: createVerifyLogoutToken(config, { keys, clock }),
     live: () => discovery.live(),

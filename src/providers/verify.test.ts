@@ -112,6 +112,36 @@ test('signature bits that base64url ignores are not ignored: one token has one s
   await assertRefused(verify(`${good.slice(0, -1)}${alphabet[last + 1]}`), 'token_malformed')
 })
 
+test('an audience that is empty is named by no token, and is never read as "any"', async () => {
+  const { token, verify } = stage()
+  for (const aud of [AUDIENCE, '', [''], []]) {
+    await assertRefused(verify(token({ aud }), { audience: '' }), 'token_audience_wrong', JSON.stringify(aud))
+    await assertRefused(verify(token({ aud }), { audience: { ifPresent: '' } }), 'token_audience_wrong', JSON.stringify(aud))
+  }
+  await assertRefused(verify(token({ aud: undefined }), { audience: '' }), 'token_claims_invalid')
+})
+
+test('a token without an audience is taken only where that is said, and one with another nowhere', async () => {
+  const { token, verify } = stage()
+  const audience = { ifPresent: AUDIENCE }
+  assert.deepEqual((await verify(token({ aud: undefined }), { audience })).claims.aud, [])
+  assert.deepEqual((await verify(token(), { audience })).claims.aud, [AUDIENCE])
+  await assertRefused(verify(token({ aud: undefined })), 'token_claims_invalid')
+  for (const aud of ['https://other.example', [], '']) await assertRefused(verify(token({ aud }), { audience }), 'token_audience_wrong')
+  for (const aud of [null, 7, {}, [AUDIENCE, null], [[AUDIENCE]]])
+    await assertRefused(verify(token({ aud }), { audience }), 'token_claims_invalid')
+})
+
+test('what type a token is by its claims is looked at before its audience, and after its signature', async () => {
+  const { token, verify } = stage()
+  const requireType = () => {
+    throw new Refusal('token_type_wrong')
+  }
+  await assertRefused(verify(token({ aud: 'https://other.example' }), { requireType }), 'token_type_wrong')
+  await assertRefused(verify(token({}, { kid: 'two' }), { requireType }), 'token_key_unknown')
+  await assertRefused(verify(token({ exp: 1 }), { requireType }), 'token_expired')
+})
+
 test('no key is looked for when the issuer, type or algorithm is already wrong', async () => {
   const { token, verify, queries } = stage()
   for (const bad of [token({ iss: 'https://evil.example' }), token({}, { typ: 'JWT' }), token({}, { alg: 'none' })])

@@ -4,6 +4,9 @@
  * Security: what the token says of itself chooses among what the provider's configuration allows and nothing more. The
  * key comes from the issuer's own set and fits the algorithm, so neither `none`, nor HMAC with a public key, nor a key
  * in the header can verify. Each fault becomes one code of ours; no text of a library or of the token goes with it.
+ *
+ * What `aud` must say has to be given, so nobody leaves it unchecked by forgetting it. A name that is empty is named by no
+ * token: jose would take it for "do not look", and for that reason it is not asked to.
  */
 import { errors, jwtVerify } from 'jose'
 import type { Clock } from '../clock.ts'
@@ -12,11 +15,19 @@ import type { Secret } from '../secret.ts'
 import { readJwtForm } from './jwt-form.ts'
 import type { IssuerKeys } from './keys.ts'
 
+/**
+ * What `aud` must say. A name: it must be there and have this member. `ifPresent`, for issuers that name no audience and
+ * whose kind has another rule for whom a token is (`authenticate/bearer-rules/`): it may be absent, and if it is there it
+ * must have this member.
+ */
+export type AudienceRule = string | { readonly ifPresent: string }
+
 export interface VerifyOptions {
   /** Equal to `iss`, to the letter. */
   readonly issuer: string
-  /** A member of `aud`. */
-  readonly audience: string
+  readonly audience: AudienceRule
+  /** Refuses what by its claims is another type of token, before its audience is looked at. */
+  readonly requireType?: ((claims: VerifiedClaims) => void) | undefined
   readonly algorithms: readonly string[]
   readonly keys: Pick<IssuerKeys, 'find'>
   /** Allowed `typ` headers in lower case without `application/`; `undefined` allows its absence. */
@@ -24,7 +35,7 @@ export interface VerifyOptions {
   readonly clock: Clock
   /** Leeway for exp, nbf and iat. Default 30. */
   readonly clockToleranceSeconds?: number
-  /** Claims that must be there besides `iss` and `aud`. Default: sub, exp, iat. */
+  /** Claims that must be there besides `iss` and, unless it may be absent, `aud`. Default: sub, exp, iat. */
   readonly requireClaims?: readonly string[]
 }
 
@@ -32,6 +43,7 @@ export interface VerifyOptions {
 export interface VerifiedClaims {
   readonly [claim: string]: unknown
   readonly iss: string
+  /** Empty when the token has none, where that is allowed. */
   readonly aud: readonly string[]
   readonly sub: string | undefined
   readonly exp: number | undefined
@@ -57,21 +69,29 @@ export async function verifyJwt(token: Secret, options: VerifyOptions): Promise<
   if (form.unverified['iss'] !== options.issuer) throw new Refusal('token_issuer_unknown')
   const key = await options.keys.find(form)
   const tolerance = options.clockToleranceSeconds ?? CLOCK_TOLERANCE_SECONDS
-  let claims: Readonly<Record<string, unknown>>
+  const named = typeof options.audience === 'string'
+  let payload: Readonly<Record<string, unknown>>
   try {
     const verified = await jwtVerify(token.expose(), key, {
       algorithms: [...options.algorithms],
       issuer: options.issuer,
-      audience: options.audience,
       clockTolerance: tolerance,
       currentDate: new Date(options.clock.now()),
-      requiredClaims: [...(options.requireClaims ?? ['sub', 'exp', 'iat'])],
+      requiredClaims: [...(options.requireClaims ?? ['sub', 'exp', 'iat']), ...(named ? ['aud'] : [])],
     })
-    claims = verified.payload
+    payload = verified.payload
   } catch (error) {
     throw new Refusal(codeOf(error))
   }
-  return { alg: form.alg, typ: form.typ, claims: checkTypes(claims, options.clock.now() / 1000 + tolerance) }
+  const claims = checkTypes(payload, options.clock.now() / 1000 + tolerance)
+  options.requireType?.(claims)
+  if (named || Object.hasOwn(payload, 'aud')) requireAudience(claims.aud, options.audience)
+  return { alg: form.alg, typ: form.typ, claims }
+}
+
+function requireAudience(aud: readonly string[], rule: AudienceRule): void {
+  const audience = typeof rule === 'string' ? rule : rule.ifPresent
+  if (audience === '' || !aud.includes(audience)) throw new Refusal('token_audience_wrong')
 }
 
 function codeOf(error: unknown): RefusalCode {
@@ -81,14 +101,13 @@ function codeOf(error: unknown): RefusalCode {
   if (!(error instanceof errors.JWTClaimValidationFailed)) return 'token_malformed'
   if (error.reason !== 'check_failed') return 'token_claims_invalid'
   if (error.claim === 'nbf') return 'token_not_yet_valid'
-  if (error.claim === 'aud') return 'token_audience_wrong'
   return error.claim === 'iss' ? 'token_issuer_unknown' : 'token_claims_invalid'
 }
 
-/** jose leaves the type of `sub`, the members of `aud` and the age of `iat` to us. */
+/** jose leaves the type of `sub`, `aud` as a whole and the age of `iat` to us. */
 function checkTypes(claims: Readonly<Record<string, unknown>>, latest: number): VerifiedClaims {
   const { iss, sub, exp, iat, nbf } = claims
-  const aud: unknown[] = Array.isArray(claims['aud']) ? claims['aud'] : [claims['aud']]
+  const aud: unknown[] = claims['aud'] === undefined ? [] : [claims['aud']].flat()
   if (typeof iss !== 'string') throw invalid('iss is not text')
   if (sub !== undefined && !isName(sub)) throw invalid('sub is not text of 1 to 1024 characters')
   if (!aud.every((member) => typeof member === 'string')) throw invalid('aud is not text or a list of text')

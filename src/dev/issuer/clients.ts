@@ -1,6 +1,7 @@
 /** Turns our short description of a client into the registration metadata of OpenID Connect (RFC 7591 names). */
 import type { ClientMetadata } from 'oidc-provider'
 import type { IssuerClient, IssuerSigningAlg } from './options.ts'
+import { TOKEN_EXCHANGE } from './token-exchange.ts'
 
 export function toClientMetadata(client: IssuerClient, signingAlg: IssuerSigningAlg): ClientMetadata {
   const redirectUris = [...(client.redirectUris ?? [])]
@@ -13,6 +14,7 @@ export function toClientMetadata(client: IssuerClient, signingAlg: IssuerSigning
       ...(signsPeopleIn ? ['authorization_code', 'refresh_token'] : []),
       ...(signsPeopleIn && 'public' in client ? ['urn:ietf:params:oauth:grant-type:device_code'] : []),
       ...(client.machine === true ? ['client_credentials'] : []),
+      ...('exchanges' in client && client.exchanges !== undefined ? [TOKEN_EXCHANGE] : []),
     ],
     post_logout_redirect_uris: [...(client.postLogoutRedirectUris ?? [])],
     id_token_signed_response_alg: signingAlg,

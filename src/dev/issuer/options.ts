@@ -17,7 +17,8 @@ export interface TestUser {
  * A client. With `secret` it authenticates by `client_secret_basic` (or `client_secret_post`), with `jwks` by
  * `private_key_jwt` (RFC 7523), with `public` not at all; a public client's loopback redirects may use any port (RFC 8252
  * section 7.3), and it may use the device flow. `machine` allows client_credentials. A client with redirect URIs may use the
- * code flow and refresh.
+ * code flow and refresh. `exchanges` allows token exchange (RFC 8693) of tokens that were issued to the client, name it in
+ * `aud`, or name one of these audiences: those of the services that it is.
  */
 export type IssuerClient = {
   readonly id: string
@@ -27,8 +28,12 @@ export type IssuerClient = {
   readonly backchannelLogoutUri?: string
   readonly machine?: boolean
 } & (
-  | { readonly secret: string; readonly authMethod?: 'client_secret_basic' | 'client_secret_post' }
-  | { readonly jwks: { readonly keys: readonly JWK[] } }
+  | {
+      readonly secret: string
+      readonly authMethod?: 'client_secret_basic' | 'client_secret_post'
+      readonly exchanges?: readonly string[]
+    }
+  | { readonly jwks: { readonly keys: readonly JWK[] }; readonly exchanges?: readonly string[] }
   | { readonly public: true }
 )
 
@@ -58,7 +63,7 @@ export interface IssuerOptions {
   readonly clients: readonly IssuerClient[]
   /**
    * The resource indicators (RFC 8707) that access tokens can be issued for. The first is used when a client names none,
-   * so every access token is an `at+jwt` (RFC 9068).
+   * so every access token is an `at+jwt` (RFC 9068). They are the audiences of token exchange too.
    */
   readonly audience: string | readonly string[]
   /** The scopes of those resources. None if not given. */

@@ -15,6 +15,7 @@ import { DEFAULT_LIFETIMES, type IssuerOptions } from './options.ts'
 import { SIGN_IN_PATH } from './sign-in-page.ts'
 import { showError, showSignedOut, showSignOut } from './sign-out-page.ts'
 import type { SigningKey } from './signing-keys.ts'
+import { addTokenExchange } from './token-exchange.ts'
 
 export interface ProviderParts {
   readonly issuer: string
@@ -34,6 +35,8 @@ export function createCookieKeys(): readonly string[] {
 
 export function createProvider(parts: ProviderParts): Provider {
   const provider = new Provider(parts.issuer, configuration(parts))
+  const { issuer, options, accounts, keys } = parts
+  addTokenExchange(provider, { issuer, options, accounts, keys, lifetime: { ...DEFAULT_LIFETIMES, ...options.lifetimes }.accessToken })
   // The server in front writes the forwarded headers itself, so that links carry the issuer's URL whatever Host was sent.
   provider.proxy = true
   const { onFault = () => {} } = parts.options

@@ -9,7 +9,10 @@ export interface RealmClient {
   readonly audiences?: readonly string[]
   /** Where Keycloak posts logout tokens, which carry the session id. */
   readonly backchannelLogoutUrl?: string
-  /** Whether it may ask for token exchange (RFC 8693, Keycloak's standard version 2). */
+  /**
+   * Whether it may ask for token exchange (RFC 8693, Keycloak's standard version 2): of tokens that were issued to it or
+   * name it, for other clients of the realm that its own tokens may name.
+   */
   readonly tokenExchange?: boolean
   /** Where it may be sent back to; anywhere by default. */
   readonly redirectUris?: readonly string[]

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createFakeClock } from '../clock.fake.ts'
+import { bearerCredential } from '../credential.ts'
+import { Refusal } from '../errors.ts'
+import { bearerCaller, loginCaller } from '../principal.fake.ts'
+import { Secret } from '../secret.ts'
+import type { Assumption, Target } from './credential-source.ts'
+import { patient } from './patient.ts'
+
+const TARGET: Target = { id: 'route/reports', audience: 'reports', scopes: [] }
+const REFUSED: Assumption = { result: 'refused', refusal: new Refusal('credential_not_offered') }
+
+function stage(first: Assumption) {
+  const clock = createFakeClock()
+  const script = { answer: first, asked: 0 }
+  const source = {
+    async assume() {
+      script.asked += 1
+      return script.answer
+    },
+  }
+  return { clock, script, source: patient(source, clock) }
+}
+
+test('what was refused is not asked again within a second, and is after it', async () => {
+  const { clock, script, source } = stage(REFUSED)
+  for (let i = 0; i < 5; i++) assert.equal(await source.assume(loginCaller(), TARGET), REFUSED)
+  assert.equal(script.asked, 1)
+  await clock.advance(1_000)
+  await source.assume(loginCaller(), TARGET)
+  assert.equal(script.asked, 2)
+})
+
+test('an issuer that said how long to wait is left alone for as long, and each caller is told what is left', async () => {
+  const { clock, script, source } = stage({ result: 'too-many', retryAfterSeconds: 7 })
+  await source.assume(loginCaller(), TARGET)
+  await clock.advance(2_500)
+  assert.deepEqual(await source.assume(loginCaller(), TARGET), { result: 'too-many', retryAfterSeconds: 5 })
+  assert.equal(script.asked, 1)
+  await clock.advance(4_500)
+  await source.assume(loginCaller(), TARGET)
+  assert.equal(script.asked, 2)
+})
+
+test('nobody is refused for somebody else, for another proof of the same person, or for another target', async () => {
+  const { script, source } = stage(REFUSED)
+  await source.assume(loginCaller(), TARGET)
+  const others = [
+    [loginCaller({ principal: { subject: 'bob' } }), TARGET],
+    [loginCaller({ proof: { loginId: 'login-2' } }), TARGET],
+    [bearerCaller('a.b.c'), TARGET],
+    [loginCaller(), { ...TARGET, resource: 'https://reports.example' }],
+  ] as const
+  for (const [caller, target] of others) await source.assume(caller, target)
+  assert.equal(script.asked, 1 + others.length)
+})
+
+test('what cannot be told, and what was granted, is asked each time', async () => {
+  const granted: Assumption = { result: 'granted', credential: bearerCredential(new Secret('token'), Date.UTC(2026, 0, 2)) }
+  for (const answer of [{ result: 'unavailable', refusal: new Refusal('issuer_unavailable') } as const, granted]) {
+    const { script, source } = stage(answer)
+    for (let i = 0; i < 3; i++) assert.equal(await source.assume(loginCaller(), TARGET), answer)
+    assert.equal(script.asked, 3)
+  }
+})
+
+test('forgets on demand', async () => {
+  const { script, source } = stage(REFUSED)
+  await source.assume(loginCaller(), TARGET)
+  source.evict?.(loginCaller(), TARGET)
+  await source.assume(loginCaller(), TARGET)
+  assert.equal(script.asked, 2)
+})
+
+test('keeps no more than it may: the oldest refusal is forgotten first', async () => {
+  const { script, source } = stage(REFUSED)
+  const caller = (at: number) => loginCaller({ proof: { loginId: `login-${at}` } })
+  for (let at = 0; at <= 10_000; at++) await source.assume(caller(at), TARGET)
+  await source.assume(caller(1), TARGET)
+  assert.equal(script.asked, 10_001)
+  await source.assume(caller(0), TARGET)
+  assert.equal(script.asked, 10_002)
+})
