@@ -333,7 +333,7 @@ describe('an act', () => {
 describe('every exit is recorded', () => {
   test('an allowed attempt: granted before the act, completed after it', async () => {
     const stage = await run()
-    assert.deepEqual(stage.outcome, { result: 'acted', acted: ACTED })
+    assert.deepEqual(stage.outcome, { result: 'acted', acted: ACTED, caller: loginCaller() })
     assert.deepEqual(stage.order, [...STEPS, 'record granted', 'act', 'note completed'])
     const [record] = stage.audit.recorded
     assert.ok(record?.event === 'granted')
@@ -378,7 +378,7 @@ describe('every exit is recorded', () => {
       code: 'upstream_broke',
     }
     const stage = await run({ act: async () => broke })
-    assert.deepEqual(stage.outcome, { result: 'acted', acted: broke })
+    assert.deepEqual(stage.outcome, { result: 'acted', acted: broke, caller: loginCaller() })
     const [note] = stage.audit.noted
     assert.ok(note?.event === 'failed')
     assert.equal(note.code, 'upstream_broke')

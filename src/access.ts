@@ -6,11 +6,11 @@
  * rule allowed them, a credential with their rights was granted, and the audit log has accepted the record of it
  * (promise 7). A throw in a step before that means "cannot tell" and refuses; no step falls through to a weaker one.
  */
-import { type Span, SpanStatusCode, trace } from '@opentelemetry/api'
+import { type Context, ROOT_CONTEXT, type Span, SpanStatusCode, trace } from '@opentelemetry/api'
 import type { Assumption, CredentialSource, Target } from './assume/credential-source.ts'
-import { whoOf } from './audit/audit-event.ts'
+import { type Who, whoIs, whoOf } from './audit/audit-event.ts'
 import type { AuditSink } from './audit/audit-sink.ts'
-import type { Authenticator, Presented } from './authenticate/authenticator.ts'
+import type { Authentication, Authenticator, Presented } from './authenticate/authenticator.ts'
 import type { Authorizer } from './authorize/authorizer.ts'
 import type { Clock } from './clock.ts'
 import type { Credential } from './credential.ts'
@@ -18,8 +18,9 @@ import type { Action, Resource } from './decision.ts'
 import { asRefusal, Refusal } from './errors.ts'
 import type { Act, Acted, Grant } from './grant.ts'
 import { describeError, type Log } from './log.ts'
-import type { Caller } from './principal.ts'
+import type { Caller, Stranger } from './principal.ts'
 import { StoreUnavailable } from './store/store.ts'
+import { readTraceParent } from './trace-context.ts'
 
 /** One thing that somebody wants done. */
 export interface Attempt {
@@ -33,6 +34,8 @@ export interface Attempt {
   readonly source: CredentialSource
   /** Name of the credential source for the audit record. */
   readonly sourceName: string
+  /** The header of this name, as it came: the trace that whoever asks says it belongs to. */
+  readonly traceparent?: string | undefined
 }
 
 export interface Steps {
@@ -46,7 +49,7 @@ export interface Steps {
 }
 
 export type Outcome =
-  | { readonly result: 'acted'; readonly acted: Acted }
+  | { readonly result: 'acted'; readonly acted: Acted; readonly caller: Caller }
   | { readonly result: 'refused'; readonly refusal: Refusal; readonly caller: Caller | undefined }
 
 const tracer = trace.getTracer('mandate')
@@ -54,7 +57,7 @@ const tracer = trace.getTracer('mandate')
 /** Runs one attempt to its end. Never throws: whatever goes wrong is a refusal for the door to render. */
 export function access(steps: Steps, attempt: Attempt, act: Act): Promise<Outcome> {
   if (steps.traced !== true) return journey(steps, attempt, act, undefined)
-  return tracer.startActiveSpan(`${attempt.resource.type} ${attempt.action.name}`, async (span) => {
+  return tracer.startActiveSpan(`${attempt.resource.type} ${attempt.action.name}`, {}, contextOf(attempt), async (span) => {
     span.setAttributes({ 'mandate.attempt': attempt.id, 'mandate.resource': attempt.resource.id })
     const outcome = await journey(steps, attempt, act, span)
     if (outcome.result === 'refused') {
@@ -66,10 +69,19 @@ export function access(steps: Steps, attempt: Attempt, act: Act): Promise<Outcom
   })
 }
 
+/** The sender's span as the parent of ours, if it names one. */
+function contextOf({ traceparent }: Attempt): Context {
+  const parent = readTraceParent(traceparent)
+  return parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, { ...parent, isRemote: true })
+}
+
 async function journey(steps: Steps, attempt: Attempt, act: Act, span: Span | undefined): Promise<Outcome> {
   let caller: Caller | undefined
+  let stranger: Stranger | undefined
   try {
-    caller = await authenticate(steps, attempt)
+    const answer = await steps.authenticator.authenticate(attempt.presented)
+    if (answer.result === 'rejected') stranger = answer.stranger
+    caller = authenticated(answer)
     span?.setAttribute('mandate.provider', caller.principal.provider)
     const rule = await authorize(steps, attempt, caller)
     const credential = await assume(attempt, caller)
@@ -86,15 +98,14 @@ async function journey(steps: Steps, attempt: Attempt, act: Act, span: Span | un
       rule,
       credential: attempt.sourceName,
     })
-    return { result: 'acted', acted: await carryOut(steps, attempt, act, caller, credential) }
+    return { result: 'acted', acted: await carryOut(steps, attempt, act, caller, credential), caller }
   } catch (error) {
     const refusal = reasonOf(error, steps.log)
-    return { result: 'refused', refusal: await recordRefusal(steps, attempt, caller, refusal), caller }
+    return { result: 'refused', refusal: await recordRefusal(steps, attempt, caller ? whoOf(caller) : stranger && whoIs(stranger), refusal), caller }
   }
 }
 
-async function authenticate(steps: Steps, attempt: Attempt): Promise<Caller> {
-  const answer = await steps.authenticator.authenticate(attempt.presented)
+function authenticated(answer: Authentication): Caller {
   if (answer.result === 'rejected') throw answer.refusal
   if (answer.result !== 'authenticated') throw new Refusal('not_signed_in')
   refuseEnded(answer.caller)
@@ -111,7 +122,8 @@ function refuseEnded({ ended, proof }: Caller): void {
 
 async function authorize(steps: Steps, { action, resource }: Attempt, caller: Caller): Promise<string> {
   const decision = await steps.authorizer.authorize({ caller, action, resource })
-  if (decision.effect === 'deny') throw new Refusal(decision.code, { detail: decision.detail })
+  if (decision.effect === 'deny')
+    throw new Refusal(decision.code, { detail: decision.detail, ...(decision.scopes && { scopes: decision.scopes }) })
   if (decision.effect !== 'allow') throw new Refusal('denied', { detail: 'no rule speaks of this resource' })
   return decision.rule
 }
@@ -175,14 +187,14 @@ async function carryOut(steps: Steps, attempt: Attempt, act: Act, caller: Caller
   }
 }
 
-async function recordRefusal(steps: Steps, attempt: Attempt, caller: Caller | undefined, refusal: Refusal): Promise<Refusal> {
+async function recordRefusal(steps: Steps, attempt: Attempt, who: Who | undefined, refusal: Refusal): Promise<Refusal> {
   const { id, address, action, resource } = attempt
   try {
     await steps.audit.record({
       event: 'refused',
       attempt: id,
       address,
-      who: caller && whoOf(caller),
+      who,
       action: action.name,
       resource: nameOf(resource),
       properties: resource.properties,

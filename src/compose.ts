@@ -9,9 +9,11 @@ import type { Steps } from './access.ts'
 import { createBearerAuthenticator } from './authenticate/bearer-jwt.ts'
 import { firstApplicable } from './authenticate/first-applicable.ts'
 import { createSessionAuthenticator } from './authenticate/session.ts'
-import { createRouteRules } from './authorize/route-rules.ts'
+import { createRouteRules, type Rule } from './authorize/route-rules.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { composeBrokers } from './compose/brokers.ts'
+import { composeForwardAuth } from './compose/forward-auth.ts'
+import { composeLimits } from './compose/limits.ts'
 import { composeListeners, hostnamesOf } from './compose/listeners.ts'
 import { composeAccounts, composeOwnWork } from './compose/own-work.ts'
 import { composeRouteHosts } from './compose/routes.ts'
@@ -22,12 +24,13 @@ import { addressReader } from './gateway/address.ts'
 import { createOperations } from './gateway/brokered.ts'
 import { createCommandLine } from './gateway/command-line.ts'
 import { createCookies } from './gateway/cookies.ts'
-import { createGateway, presentedBy } from './gateway/gateway.ts'
+import { createGateway, type GatewayParts, presentedBy } from './gateway/gateway.ts'
 import { readGauges } from './gateway/gauges.ts'
 import { createHostSignIn } from './gateway/host-sessions.ts'
 import { createInFlight } from './gateway/in-flight.ts'
 import { listenOperations } from './gateway/operations.ts'
 import { createPendingSignIns } from './gateway/pending-sign-ins.ts'
+import type { Listener } from './gateway/server.ts'
 import { createSignIn } from './gateway/sign-in.ts'
 import { createSignOut } from './gateway/sign-out.ts'
 import { createYouAre } from './gateway/you-are.ts'
@@ -45,7 +48,12 @@ import { sealedStore } from './store/sealed.ts'
 
 export interface RunningGateway {
   /** Ports bound; undefined for a listener that is not configured. */
-  readonly ports: { readonly http: number | undefined; readonly https: number | undefined; readonly operations: number }
+  readonly ports: {
+    readonly http: number | undefined
+    readonly https: number | undefined
+    readonly forwardAuth: number | undefined
+    readonly operations: number
+  }
   readonly revocations: Revocations
   /** Stops accepting, lets answers finish, ends streams, writes the last audit lines. */
   stop(): Promise<void>
@@ -122,29 +130,27 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
   const stopping = new AbortController()
   // Thousands of watches wait for it.
   setMaxListeners(0, stopping.signal)
-  const clusters = new Map(
-    Object.values(config.clusters).map((cluster) => [
-      cluster.name,
-      composeCluster(cluster, config, { loginTokens, clock, log, metrics, lifecycle, stopping: stopping.signal }),
-    ]),
-  )
+  const around = { loginTokens, providers, clock, log, metrics, lifecycle, stopping: stopping.signal }
+  const clusters = new Map(Object.values(config.clusters).map((cluster) => [cluster.name, composeCluster(cluster, config, around)]))
   const ownWork = { audit, clock, log, metrics, lifecycle }
   composeOwnWork(config, ownWork)
   const accounts = await composeAccounts(config, ownWork)
   const brokers = composeBrokers(config, { clusters, audit, log, lifecycle, closed: accounts.closed })
   const cookies = createCookies(origin, config.sessions.absolute)
-  const routeHosts = composeRouteHosts(config, { cookies, metrics, lifecycle, stopping: stopping.signal })
-  const authorizer = createRouteRules(
-    new Map([
-      ...Object.values(config.clusters).map(({ name, allow }) => [`cluster/${name}`, allow] as const),
+  const routeHosts = composeRouteHosts(config, { ...around, cookies })
+  const rules = createRouteRules(
+    new Map<string, readonly Rule[]>([
+      ...Object.values(config.clusters).map(({ name, allow }) => [`cluster/${name}`, [allow]] as const),
       ...config.routes.map(({ name, allow }) => [`route/${name}`, allow] as const),
       ...Object.values(config.brokered).flatMap(({ name, cluster, allow = config.clusters[cluster]?.allow }) =>
-        allow === undefined ? [] : [[`brokered/${name}`, allow] as const],
+        allow === undefined ? [] : [[`brokered/${name}`, [allow]] as const],
       ),
     ]),
   )
+  // Whether somebody may use a host is asked of the rules alone: a question uses up nothing.
+  const authorizer = composeLimits(config, rules, { store, clock, metrics, lifecycle })
   const steps: Steps = { authenticator, authorizer, audit, clock, log, traced: config.tracing !== undefined }
-  const gateway = createGateway({
+  const parts: GatewayParts = {
     steps,
     audit,
     metrics,
@@ -166,7 +172,7 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
       limit: config.limits.signIns,
     }),
     signOut: createSignOut({ origin, providers, cookies, logins, records, revocations, store, audit, clock }),
-    hostSignIn: createHostSignIn({ origin, hosts: routeHosts, cookies, sessions: hostSessions, logins, authorizer, store, audit }),
+    hostSignIn: createHostSignIn({ origin, hosts: routeHosts, cookies, sessions: hostSessions, logins, authorizer: rules, store, audit }),
     youAre: createYouAre({
       authenticator,
       logins,
@@ -179,10 +185,14 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
     addressOf: addressReader(config.listen.behind),
     bodyLimit: config.limits.body,
     inFlight: createInFlight(config.limits.perPrincipal),
-  })
-  readGauges(metrics, { revocations, providers, active: () => logins.active(), clock })
+  }
+  const bound: Listener[] = []
+  readGauges(metrics, { revocations, providers, active: () => logins.active(), listeners: bound, clock })
   await revocations.start()
-  const listeners = await composeListeners(config, gateway, log, lifecycle)
+  const listeners = {
+    ...(await composeListeners(config, createGateway(parts), log, lifecycle, (listener) => bound.push(listener))),
+    forwardAuth: await composeForwardAuth(config, parts, log, lifecycle, (listener) => bound.push(listener)),
+  }
   // After the listeners in this list, so before them when it stops: what goes on is ended, then waited for.
   lifecycle.onStop('streams', () => stopping.abort())
   return { ports: { ...listeners, operations: operations.port }, revocations, stop: () => lifecycle.stop() }
@@ -197,6 +207,7 @@ function composeProviders(config: Config, log: Log, clock: Clock, lifecycle: Lif
   const made = Object.values(config.providers).map((provider): [string, OidcProvider] => {
     switch (provider.kind) {
       case 'oidc':
+      case 'cognito':
         return [provider.name, createOidcProvider(provider, { clock, log })]
     }
   })

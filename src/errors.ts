@@ -27,8 +27,8 @@ export const REFUSALS = {
   host_unknown: { status: 421, title: 'This host name is not served here', mend: 'Use the host of publicUrl or of a route.' },
   peer_refused: {
     status: 403,
-    title: 'Plain HTTP is taken from the configured proxies alone',
-    mend: 'Use https or go through the proxy. The operator lists the addresses of proxies under listen.behind.',
+    title: 'This port is for the configured proxies alone',
+    mend: 'Use https or go through the proxy. The operator lists the addresses of proxies under listen.behind, and of those that ask before they forward under listen.forwardAuth.trusted.',
   },
   headers_too_many: { status: 431, title: 'Too many headers', mend: 'Send at most 100 headers and 32 kB of them.' },
   request_timeout: { status: 408, title: 'The request did not arrive whole and in time', mend: 'Send the request again without pauses.' },

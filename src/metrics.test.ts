@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { REFUSALS } from './errors.ts'
+import { fillMetrics } from './metrics.fake.ts'
 import { createMetrics, METRICS, methodLabel, statusLabel } from './metrics.ts'
 
 const bodyOf = async (metrics: ReturnType<typeof createMetrics>) => (await metrics.expose()).body
@@ -33,6 +34,9 @@ describe('label values are bounded', () => {
       'status',
       'cluster',
       'broker',
+      'kind',
+      'server',
+      'version',
     ])
     for (const [name, { labels }] of Object.entries(METRICS)) for (const label of labels) assert.ok(allowed.has(label), `${name} ${label}`)
   })
@@ -125,6 +129,14 @@ describe('values', () => {
     one.count('mandate_refusals_total', { reason: 'denied' })
     assert.deepEqual(await samples(other, 'mandate_refusals_total'), [])
   })
+})
+
+test('an exposition of 50 routes, with every series that plausibly comes about, is under 500 kB', async () => {
+  const metrics = createMetrics()
+  fillMetrics(metrics, 50)
+  const body = await bodyOf(metrics)
+  assert.ok(body.includes('route="route/a-route-of-a-usual-length-49"'))
+  assert.ok(Buffer.byteLength(body) < 500_000, `${Buffer.byteLength(body)} bytes`)
 })
 
 describe('the catalogue', () => {

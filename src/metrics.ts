@@ -28,6 +28,22 @@ export const METRICS = {
     help: "Attempts by route, method and class of the answer's status.",
     labels: ['route', 'method', 'status'],
   },
+  mandate_attempts_total: {
+    type: 'counter',
+    help: 'Attempts on clusters, routes and brokers by the provider and kind of the caller and how they were decided: ok or the code of the refusal.',
+    labels: ['provider', 'kind', 'result'],
+  },
+  mandate_limited_total: { type: 'counter', help: 'Attempts refused because a limit of their route was reached.', labels: ['route'] },
+  mandate_upstream_up: {
+    type: 'gauge',
+    help: '1 while a server of a pool answers its health checks, else 0. Absent where none are configured.',
+    labels: ['route', 'server'],
+  },
+  mandate_upstream_retries_total: {
+    type: 'counter',
+    help: 'Requests sent again because no answer to them began.',
+    labels: ['route'],
+  },
   mandate_request_duration_seconds: {
     type: 'histogram',
     help: "Time from the request's head to the answer's last byte; streams are not counted.",
@@ -82,6 +98,12 @@ export const METRICS = {
     help: 'Objects that sweeps have deleted because their owner is gone.',
     labels: ['broker'],
   },
+  mandate_tls_expiry_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When the certificate that is served ends, in seconds since the epoch. Absent without TLS.',
+    labels: [],
+  },
+  mandate_build_info: { type: 'gauge', help: '1, with the version that runs.', labels: ['version'] },
   mandate_store_up: { type: 'gauge', help: '1 while the revocation log of the shared store is read within its bound, else 0.', labels: [] },
   mandate_audit_up: { type: 'gauge', help: '1 while the audit log can be written, else 0.', labels: [] },
 } as const satisfies Record<string, Entry>

@@ -57,6 +57,17 @@ export interface Caller {
   readonly ended: AbortSignal
 }
 
+/** What a verified token says whose bearer is nobody here. For the audit record alone: it is no caller. */
+export interface Stranger {
+  readonly provider: string
+  readonly issuer: string
+  readonly subject: string
+  readonly client?: string
+  readonly scopes: readonly string[]
+  /** Of the token. */
+  readonly digest: string
+}
+
 /** Digest that stands for a principal where its text is not wanted (labels, shared keys). */
 export function principalKey(principal: Pick<Principal, 'issuer' | 'subject'>): string {
   let key = keys.get(principal)

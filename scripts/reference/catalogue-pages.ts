@@ -37,7 +37,7 @@ type Fact = (typeof AUDIT_EVENTS)[AuditEventName]['facts'][number]
 const FACTS: Readonly<Record<Fact, string>> = {
   attempt: 'The request id, the same in all events of one request and in `X-Request-Id`',
   address: "The caller's address; behind a configured proxy that proxy's client; `others` in a sum over many addresses",
-  who: '`kind`, `provider`, `issuer`, `subject` and `proof` (`login:` or `bearer:` and the first 16 characters of its digest); of a bearer `client` and `scopes` as far as it says them, the latter up to 2,048 characters; `actor` where somebody acted for the subject; absent when nobody was authenticated',
+  who: '`kind`, `provider`, `issuer`, `subject` and `proof` (`login:` or `bearer:` and the first 16 characters of its digest); of a bearer `client` and `scopes` as far as it says them, the latter up to 2,048 characters; `actor` where somebody acted for the subject; `kind` is `unknown` for a token that holds and whose bearer is nobody here; absent when nobody was authenticated',
   provider: 'Name of the provider in the configuration',
   issuer: "The issuer's identifier",
   subject: "The principal's subject at the issuer",
@@ -99,7 +99,7 @@ type Label = (typeof METRICS)[keyof typeof METRICS]['labels'][number]
 const LABELS: Readonly<Record<Label, string>> = {
   provider: 'Name of a provider in the configuration',
   result:
-    '`ok` or a refusal code for sign-ins and validations; `granted`, `refused`, `needs-interaction`, `too-many`, `unavailable` or `threw` for acquisitions; `renewed`, `refused`, `not-sent` or `unknown` for refreshes',
+    '`ok` or a refusal code for sign-ins, attempts and validations; `granted`, `refused`, `needs-interaction`, `too-many`, `unavailable` or `threw` for acquisitions; `renewed`, `refused`, `not-sent` or `unknown` for refreshes',
   reason: 'A [refusal code](errors.md)',
   route: '`cluster/NAME`, `route/NAME` or `brokered/NAME`',
   kind: '`person`, `machine` or `none`',

@@ -19,6 +19,17 @@ describe('who', () => {
     assert.ok(!JSON.stringify(who).includes('Example'))
   })
 
+  test('names the client of a bearer and its scopes, and says how many there was no room for', () => {
+    const who = whoOf(bearerCaller('t', { proof: { client: 'robot', scopes: ['read', 'write'] } }))
+    assert.deepEqual([who.client, who.scopes], ['robot', ['read', 'write']])
+    assert.deepEqual(Object.keys(whoOf(bearerCaller('t'))), ['kind', 'provider', 'issuer', 'subject', 'proof'])
+    const many = Array.from({ length: 1_000 }, (_, at) => `scope-${at}`)
+    const { scopes = [] } = whoOf(bearerCaller('t', { proof: { scopes: many } }))
+    assert.equal(scopes.at(-1), `and ${1_000 - scopes.length + 1} more`)
+    assert.ok(JSON.stringify(scopes).length < 3_500)
+    assert.deepEqual(whoOf(bearerCaller('t', { proof: { scopes: ['x'.repeat(3_000)] } })).scopes, ['and 1 more'])
+  })
+
   test('names who acts for the subject', () => {
     const actor = principalOf({ kind: 'machine', subject: 'robot', name: 'Robot' })
     assert.deepEqual(whoOf(loginCaller({ principal: { actor } })).actor, { issuer: 'https://issuer.example', subject: 'robot' })

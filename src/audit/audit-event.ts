@@ -5,16 +5,20 @@
  * of its id; a bearer by the first characters of its digest. A person's name and e-mail are not recorded.
  */
 import type { RefusalCode } from '../errors.ts'
-import type { Caller } from '../principal.ts'
+import type { BearerProof, Caller, Stranger } from '../principal.ts'
 
 /** Who acted, as far as audit goes. */
 export interface Who {
-  readonly kind: 'person' | 'machine'
+  /** `unknown` where a token holds and its bearer is nobody here. */
+  readonly kind: 'person' | 'machine' | 'unknown'
   readonly provider: string
   readonly issuer: string
   readonly subject: string
   /** `login:` or `bearer:` and the beginning of its digest: tells two sign-ins of a person apart. */
   readonly proof: string
+  /** The client that a bearer was issued to, and its scopes. */
+  readonly client?: string
+  readonly scopes?: readonly string[]
   /** Who acted for the subject, where that was somebody else. */
   readonly actor?: { readonly issuer: string; readonly subject: string }
 }
@@ -137,9 +141,37 @@ export function whoOf(caller: Caller): Who {
   return who
 }
 
+/** What audit says of a token that holds and whose bearer is nobody here. */
+export function whoIs(stranger: Stranger): Who {
+  const { provider, issuer, subject } = stranger
+  return { kind: 'unknown', provider, issuer, subject, proof: bearerProof(stranger.digest), ...bearing(stranger) }
+}
+
+function bearerProof(digest: string): string {
+  return `bearer:${digest.slice(0, 16)}`
+}
+
 function describe({ principal, proof }: Caller): Who {
-  const shown = proof.kind === 'login' ? `login:${proof.loginId.slice(0, 16)}` : `bearer:${proof.digest.slice(0, 16)}`
+  const shown = proof.kind === 'login' ? `login:${proof.loginId.slice(0, 16)}` : bearerProof(proof.digest)
   const { kind, provider, issuer, subject, actor } = principal
   const acting = actor === undefined ? {} : { actor: { issuer: actor.issuer, subject: actor.subject } }
-  return { kind, provider, issuer, subject, proof: shown, ...acting }
+  return { kind, provider, issuer, subject, proof: shown, ...(proof.kind === 'bearer' ? bearing(proof) : {}), ...acting }
+}
+
+/** What a machine is known by, and what a bearer may. A person's login has neither. */
+function bearing({ client, scopes }: Pick<BearerProof, 'client' | 'scopes'>): Pick<Who, 'client' | 'scopes'> {
+  return { ...(client === undefined ? {} : { client }), ...(scopes.length === 0 ? {} : { scopes: withinBound(scopes) }) }
+}
+
+/** A token has room for thousands of scopes, which would then stand in every record of its caller. */
+const MOST_SCOPES_CHARACTERS = 2_048
+
+function withinBound(scopes: readonly string[]): readonly string[] {
+  let room = MOST_SCOPES_CHARACTERS
+  const cut = scopes.findIndex((scope) => {
+    room -= scope.length
+    return room < 0
+  })
+  // No scope has a space within (RFC 6749 3.3).
+  return cut === -1 ? scopes : [...scopes.slice(0, cut), `and ${scopes.length - cut} more`]
 }

@@ -74,6 +74,21 @@ describe('sums', () => {
     assert.deepEqual([sum.address, sum.who, sum.count], ['several', { ...WHO, proof: 'several' }, 390])
   })
 
+  test('the refusals of one machine with what all its tokens say, and nothing that one of them says', async () => {
+    const { inner, many, clock } = stage()
+    const robot = { ...WHO, kind: 'machine', client: 'robot', scopes: ['read'] } as const
+    await many(11, '192.0.2.1', { who: robot, code: 'too_many_requests' })
+    await many(1, '192.0.2.1', { who: { ...robot, proof: 'bearer:2', scopes: ['write'] }, code: 'too_many_requests' })
+    await many(1, '192.0.2.1', { who: { ...robot, subject: 'other' }, code: 'denied' })
+    await many(11, '192.0.2.1', { who: { ...robot, subject: 'other' }, code: 'denied' })
+    await clock.advance(1_000)
+    const whos = inner.noted.map((event) => (event.event === 'refused' ? event.who : undefined))
+    assert.deepEqual(whos, [
+      { ...WHO, kind: 'machine', proof: 'several', client: 'robot' },
+      { ...robot, subject: 'other' },
+    ])
+  })
+
   test('what one machine sends from all the addresses of its network', async () => {
     const { inner, sink, sums, clock } = stage()
     for (let at = 0; at < 500; at++) await sink.record(anonymousRefusal(`2001:db8::${at.toString(16)}`))

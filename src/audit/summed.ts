@@ -75,9 +75,10 @@ function common(before: string | undefined, now: string): string {
   return before === undefined || before === now ? now : SEVERAL
 }
 
-/** One principal by whichever of their proofs. */
+/** One principal by whichever of their proofs: what not all of these say is left out. */
 function commonWho(before: Who | undefined, now: Who): Who {
-  const { actor, ...rest } = now
   const proof = common(before?.proof, now.proof)
-  return proof === now.proof && actor !== undefined ? { ...rest, actor } : { ...rest, proof }
+  if (proof === now.proof) return now
+  const { actor: _actor, scopes: _scopes, client, ...rest } = now
+  return { ...rest, proof, ...(client !== undefined && client === before?.client ? { client } : {}) }
 }

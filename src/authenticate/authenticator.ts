@@ -5,7 +5,7 @@
  * "cannot tell" and becomes 503; it is never read as "not signed in".
  */
 import type { Refusal } from '../errors.ts'
-import type { Caller } from '../principal.ts'
+import type { Caller, Stranger } from '../principal.ts'
 import type { Secret } from '../secret.ts'
 
 /** What of a request authenticators may see. */
@@ -26,7 +26,8 @@ export interface Presented {
 
 export type Authentication =
   | { readonly result: 'authenticated'; readonly caller: Caller }
-  | { readonly result: 'rejected'; readonly refusal: Refusal }
+  /** `stranger` is there when the proof holds and its bearer is nobody here. */
+  | { readonly result: 'rejected'; readonly refusal: Refusal; readonly stranger?: Stranger }
   | { readonly result: 'not-applicable' }
 
 export interface Authenticator {

@@ -1,6 +1,7 @@
 /** What the tests of bearers play on: one provider with one key, revocations that a test decides, and a way to show tokens. */
 import assert from 'node:assert/strict'
 import { createFakeClock } from '../clock.fake.ts'
+import type { ProviderConfig } from '../config/provider.ts'
 import { Refusal, type RefusalCode } from '../errors.ts'
 import type { Caller } from '../principal.ts'
 import { accessClaims, mint, providerConfig, type SignKey, signKey } from '../providers/stage.fake.ts'
@@ -13,7 +14,12 @@ export const ISSUER = 'https://issuer.example'
 
 export function stageBearers(
   changes: Readonly<Record<string, unknown>> = {},
-  { start, alg = 'ES256', more = [] }: { start?: number; alg?: SignKey['alg']; more?: readonly BearerProvider[] } = {},
+  {
+    start,
+    alg = 'ES256',
+    more = [],
+    config = providerConfig(ISSUER, changes),
+  }: { start?: number; alg?: SignKey['alg']; more?: readonly BearerProvider[]; config?: ProviderConfig } = {},
 ) {
   const clock = createFakeClock(start)
   const key = signKey(alg, 'one')
@@ -37,7 +43,6 @@ export function stageBearers(
     },
   }
   const observed: unknown[] = []
-  const config = providerConfig(ISSUER, changes)
   const authenticator = createBearerAuthenticator({
     providers: [{ config, keys }, ...more],
     revocations,

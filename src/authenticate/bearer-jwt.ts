@@ -2,28 +2,36 @@
  * Authenticates callers by a JWT in the Authorization header (RFC 6750 2.1).
  *
  * Security: the issuer is chosen by the token's unverified `iss`, which may only choose among configured ones; all that
- * follows is verified against that issuer alone. Every bearer must name Mandate's audience. What the token itself is
+ * follows is verified against that issuer alone. Every bearer must be for Mandate, by its audience or by what the kind of
+ * its provider has in its stead (`bearer-rules/`). What the token itself is
  * to blame for is `rejected`; what cannot be told (keys that cannot be had, a replica that is blind for revocations) is
  * thrown and becomes 503.
  */
 import type { Clock } from '../clock.ts'
 import type { ProviderConfig } from '../config/provider.ts'
 import { Refusal, type RefusalCode } from '../errors.ts'
-import type { BearerProof, Caller } from '../principal.ts'
+import type { BearerProof, Caller, PrincipalKind, Stranger } from '../principal.ts'
 import { principalOf } from '../providers/claims.ts'
 import { LONGEST_TOKEN, readJwtForm } from '../providers/jwt-form.ts'
 import type { IssuerKeys } from '../providers/keys.ts'
-import { CLOCK_TOLERANCE_SECONDS, verifyJwt } from '../providers/verify.ts'
+import { CLOCK_TOLERANCE_SECONDS, type VerifiedJwt, verifyJwt } from '../providers/verify.ts'
 import { Secret } from '../secret.ts'
 import { StoreUnavailable } from '../store/store.ts'
 import type { Authentication, Authenticator } from './authenticator.ts'
-import { allowedTypes, kindOf, requireKind, scopesOf } from './bearer-jwt-kind.ts'
+import type { BearerRule } from './bearer-rules/bearer-rule.ts'
+import { ruleOf } from './bearer-rules/rule-of.ts'
+import { clientOf } from './client-of.ts'
+import { scopesOf } from './scopes-of.ts'
 import { type BearerRevocations, createVerifiedTokens, type VerifiedCaller } from './verified-tokens.ts'
 
 /** An issuer whose tokens are taken. */
 export interface BearerProvider {
   readonly config: ProviderConfig
   readonly keys: Pick<IssuerKeys, 'find'>
+}
+
+interface JudgedProvider extends BearerProvider {
+  readonly rule: BearerRule
 }
 
 export interface BearerOptions {
@@ -53,7 +61,9 @@ const SCHEME_LENGTH = 'Bearer '.length
 
 export function createBearerAuthenticator(options: BearerOptions): BearerAuthenticator {
   const { revocations, clock, oldestMs, observe } = options
-  const providers = new Map(options.providers.map((provider) => [provider.config.issuer, provider]))
+  const providers = new Map(options.providers.map(({ config, keys }) => [config.issuer, { config, keys, rule: ruleOf(config) }]))
+  // A refusal belongs to one token: it is remembered by its digest and shared with no other.
+  const strangers = new WeakMap<Refusal, Stranger>()
   const verified = createVerifiedTokens({ revocations, clock, streamsMaxAgeMs: options.streamsMaxAgeMs ?? 3_600_000 })
 
   const refuseTooOld = (issuedAt: number) => {
@@ -62,20 +72,34 @@ export function createBearerAuthenticator(options: BearerOptions): BearerAuthent
     throw new Refusal('token_expired', { detail: `Mandate takes a token for at most ${hours} hours after it was issued` })
   }
 
+  /** Notes whom a token speaks of that holds, and is nobody's here. */
+  const judged = (jwt: VerifiedJwt, rule: BearerRule, about: Omit<Stranger, 'subject'>): PrincipalKind => {
+    try {
+      return rule.judge(jwt)
+    } catch (error) {
+      if (error instanceof Refusal) strangers.set(error, Object.freeze({ ...about, subject: jwt.claims.sub ?? '' }))
+      throw error
+    }
+  }
+
   /** Throws Refusal for everything that is wrong or cannot be told. */
-  const verify = async (token: Secret, digest: string, chosen: BearerProvider): Promise<VerifiedCaller> => {
-    const { config, keys } = chosen
-    const { issuer, audience, algorithms } = config
-    const jwt = await verifyJwt(token, { issuer, audience, algorithms, keys, clock, types: allowedTypes(config) })
-    requireKind(jwt, config)
-    const principal = principalOf(kindOf(jwt.claims, config), jwt.claims, config)
+  const verify = async (token: Secret, digest: string, chosen: JudgedProvider): Promise<VerifiedCaller> => {
+    const { config, keys, rule } = chosen
+    const { issuer, algorithms } = config
+    const { types, audience, requireType } = rule
+    const jwt = await verifyJwt(token, { issuer, audience, algorithms, keys, clock, types, requireType })
     const { sid, iat = 0, exp = 0 } = jwt.claims
+    const client = clientOf(jwt.claims)
+    const scopes = scopesOf(jwt.claims, config.claims.scopes)
+    const kind = judged(jwt, rule, { provider: config.name, issuer, digest, scopes, ...(client === undefined ? {} : { client }) })
+    const principal = principalOf(kind, jwt.claims, config)
     const proof: BearerProof = Object.freeze({
       kind: 'bearer',
       token,
       digest,
       audiences: Object.freeze([...jwt.claims.aud]),
-      scopes: scopesOf(jwt.claims),
+      scopes,
+      ...(client === undefined ? {} : { client }),
       expiresAt: exp * 1000,
     })
     // `iat` may be ahead of the clock of whoever revokes by as much as is tolerated, and a revoked token must not be
@@ -138,7 +162,8 @@ export function createBearerAuthenticator(options: BearerOptions): BearerAuthent
       } catch (error) {
         observed(error instanceof Refusal ? error.code : 'fault')
         if (!(error instanceof Refusal) || error.status >= 500) throw error
-        return { result: 'rejected', refusal: error }
+        const stranger = strangers.get(error)
+        return { result: 'rejected', refusal: error, ...(stranger === undefined ? {} : { stranger }) }
       }
     },
     close: () => verified.close(),

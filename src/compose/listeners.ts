@@ -15,11 +15,19 @@ export function hostnamesOf(config: Config): ReadonlySet<string> {
   return new Set([new URL(config.publicUrl).hostname, ...aliasesOf(config), ...config.routes.map(({ match }) => match.host)])
 }
 
-/** Binds the configured addresses; they close with the lifecycle. */
-export async function composeListeners({ listen: on }: Config, gateway: Parameters<typeof listen>[0], log: Log, lifecycle: Lifecycle) {
+/** Binds the configured addresses; they close with the lifecycle. `bound` is told of each. */
+export async function composeListeners(
+  { listen: on, routes }: Config,
+  gateway: Parameters<typeof listen>[0],
+  log: Log,
+  lifecycle: Lifecycle,
+  bound: (listener: Listener) => void,
+) {
+  const webSocketHosts = new Set(routes.filter(({ websockets }) => websockets).map(({ match }) => match.host))
   const start = async (name: string, options: Parameters<typeof listen>[1]): Promise<number> => {
-    const listener: Listener = await listen(gateway, options, log)
+    const listener: Listener = await listen(gateway, { ...options, webSocketHosts }, log)
     lifecycle.onStop(name, () => listener.close(STREAM_GRACE_MS))
+    bound(listener)
     return listener.port
   }
   return {

@@ -63,14 +63,15 @@ export function advice(config: Config): Fault[] {
         problem: 'is empty: the issuer can name any user of the cluster',
         mend: 'use a prefix',
       })
-    if (provider.refreshTokens !== 'rotating') {
+    // A user pool has no other kind of either.
+    if (provider.refreshTokens !== 'rotating' && provider.kind !== 'cognito') {
       found.push({
         path: `${at}.refreshTokens`,
         problem: 'lets a refresh token be presented again',
         mend: 'keep rotating unless the issuer documents that it takes a used token',
       })
     }
-    if (provider.accessTokenType === 'jwt' && provider.accept === 'access-token') {
+    if (provider.accessTokenType === 'jwt' && provider.accept === 'access-token' && provider.kind !== 'cognito') {
       found.push({
         path: `${at}.accessTokenType`,
         problem: 'cannot tell access tokens from others by their header',

@@ -81,7 +81,7 @@ describe('a route is refused', () => {
     })
     assert.match(faults.join('\n'), /^providers\.corp\.clientAuth \| proves nothing/)
     const cognito = faultsAfter((draft) => {
-      draft.providers['pool'] = { kind: 'cognito', userPoolId: 'eu-west-1_a', machineClients: ['m'] }
+      draft.providers['pool'] = { kind: 'cognito', userPoolId: 'us-east-1_a', machineClients: ['m'] }
       draft['routes'] = [route({ allow: { callers: ['machine'], provider: 'pool' }, as: { kind: 'token-exchange', audience: 'db' } })]
     })
     assert.match(cognito.join('\n'), /^routes\.0\.as \| needs an issuer that exchanges tokens/)

@@ -51,7 +51,7 @@ export const IDENTITY_FACTS = [
 const identity = z
   .strictObject({
     headers: z
-      .record(headerName, z.enum(IDENTITY_FACTS))
+      .record(headerName, z.enum(IDENTITY_FACTS).describe('What a header of this name says'))
       .optional()
       .describe('Headers that say who asks, each with what it says; default: X-Mandate-Subject and its kin'),
     m2m: z.boolean().default(false).describe('Send X-M2M-Client-ID and, separated by spaces, X-M2M-Scope as well'),

@@ -22,8 +22,8 @@ const listen = z.strictObject({
     .describe('Further host names it answers to, such as its name inside the cluster'),
   forwardAuth: z
     .strictObject({
-      host: text.default('127.0.0.1'),
-      port,
+      host: text.default('127.0.0.1').describe('The address it listens on'),
+      port: port.describe('Its port'),
       trusted: z.array(cidr).default([]).describe('Address ranges of the proxies that may ask; nobody else is answered'),
       headers: z
         .enum(['x-forwarded', 'x-original'])

@@ -24,8 +24,13 @@ export function addressReader(behind: readonly string[]): (peer: string | undefi
 
 /** Whether a connection's peer is one of the proxies, or this machine itself. Nobody else's plain http is taken beyond loopback. */
 export function peerCheck(behind: readonly string[]): (peer: string | undefined) => boolean {
-  const isNear = within([...behind, '127.0.0.0/8', '::1/128'])
-  return (peer) => isNear(plain(peer ?? 'unknown'))
+  return listedPeers([...behind, '127.0.0.0/8', '::1/128'])
+}
+
+/** Whether a connection's peer is within the ranges, and in no other way near. */
+export function listedPeers(ranges: readonly string[]): (peer: string | undefined) => boolean {
+  const isListed = within(ranges)
+  return (peer) => isListed(plain(peer ?? 'unknown'))
 }
 
 function within(ranges: readonly string[]): (address: string) => boolean {

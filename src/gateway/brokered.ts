@@ -118,6 +118,7 @@ export function brokeredAttempt(
   const attempt: Attempt = {
     id: visit.requestId,
     address: visit.address,
+    traceparent: visit.head.values.get('traceparent'),
     presented,
     action: { name: operation.name, writes },
     resource,

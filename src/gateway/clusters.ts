@@ -94,6 +94,7 @@ export function clusterAttempt(
   const attempt: Attempt = {
     id: visit.requestId,
     address: visit.address,
+    traceparent: visit.head.values.get('traceparent'),
     presented,
     action,
     resource,

@@ -8,27 +8,28 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { access, type Outcome, reasonOf, type Steps } from '../access.ts'
+import { reasonOf, type Steps } from '../access.ts'
 import type { AuditSink } from '../audit/audit-sink.ts'
 import type { Presented } from '../authenticate/authenticator.ts'
 import { Refusal } from '../errors.ts'
-import type { Act, Grant } from '../grant.ts'
 import type { Log } from '../log.ts'
-import { type Metrics, methodLabel, statusLabel } from '../metrics.ts'
+import type { Metrics } from '../metrics.ts'
 import { Secret } from '../secret.ts'
-import { answerRefusal, type Form } from './answers.ts'
-import { type BrokeredAttempt, brokeredAttempt, type OperationIndex } from './brokered.ts'
-import { type Cluster, type ClusterAttempt, clusterAttempt } from './clusters.ts'
+import type { Form } from './answers.ts'
+import { brokeredAttempt, type OperationIndex } from './brokered.ts'
+import { type Cluster, clusterAttempt } from './clusters.ts'
 import type { CommandLineEndpoint } from './command-line.ts'
 import type { Cookies } from './cookies.ts'
 import type { HostSignIn } from './host-sessions.ts'
-import type { InFlight, Place } from './in-flight.ts'
-import { type RequestHead, readHead } from './request-head.ts'
+import type { InFlight } from './in-flight.ts'
+import { createJourney } from './journey.ts'
+import { createRefusals } from './refusals.ts'
+import { hostnameOf, type RequestHead, readHead } from './request-head.ts'
 import { readTarget } from './request-target.ts'
-import { type Route, type RouteAttempt, type RouteHost, routeAttempt } from './routes.ts'
+import { isLed, type Route, type RouteHost, requireRoute, routeAttempt } from './routes.ts'
 import type { SignInEndpoints } from './sign-in.ts'
 import type { SignOutEndpoints } from './sign-out.ts'
-import { offersUpgrade, readSubprotocols } from './upgrades.ts'
+import { asksWebSocket, offersUpgrade, readSubprotocols } from './upgrades.ts'
 import { type Upgrade, type Visit, wantsPage } from './visit.ts'
 import type { YouAreEndpoints } from './you-are.ts'
 
@@ -65,13 +66,13 @@ export interface Gateway {
 }
 
 /** What authenticators may see of a visit to the host with the origin `self`. */
-export function presentedBy(cookies: Cookies, self: string): (visit: Visit, writes: boolean) => Presented {
-  return ({ head, request }, writes) => {
+export function presentedBy(cookies: Cookies, self: string): (visit: Visit, writes: boolean, bearerHeader?: string) => Presented {
+  return ({ head, request }, writes, bearerHeader) => {
     return {
       method: request.method ?? 'GET',
       writes,
       cookie: cookies.login(head.values.get('cookie')),
-      authorization: authorizationOf(head),
+      authorization: authorizationOf(head, bearerHeader),
       self,
       origin: head.values.get('origin'),
       fetchSite: head.values.get('sec-fetch-site'),
@@ -79,8 +80,11 @@ export function presentedBy(cookies: Cookies, self: string): (visit: Visit, writ
   }
 }
 
-function authorizationOf(head: RequestHead): Secret | undefined {
-  const authorization = head.values.get('authorization')
+function authorizationOf(head: RequestHead, bearerHeader: string | undefined): Secret | undefined {
+  const alias = bearerHeader === undefined ? undefined : head.values.get(bearerHeader)
+  if (alias !== undefined && head.values.has('authorization')) throw new Refusal('two_credentials')
+  // A token has no space in it: with one it is a whole value of Authorization.
+  const authorization = alias === undefined || alias.includes(' ') ? (alias ?? head.values.get('authorization')) : `Bearer ${alias}`
   const { bearer } = readSubprotocols(head)
   if (bearer !== undefined && authorization !== undefined) throw new Refusal('two_credentials')
   if (bearer !== undefined) return bearer
@@ -90,10 +94,13 @@ function authorizationOf(head: RequestHead): Secret | undefined {
 export function createGateway(parts: GatewayParts): Gateway {
   const presentedOf = presentedBy(parts.cookies, parts.origin)
   const signInHostname = new URL(parts.origin).hostname
+  const journey = createJourney(parts)
+  const refusals = createRefusals(parts)
+  const refuse = refusals.answer
 
   const enter = (request: IncomingMessage, response: ServerResponse, upgrade: Upgrade | undefined, requestId: string) => {
     const head = readHead(request.rawHeaders)
-    const hostname = hostnameOf(head)
+    const hostname = hostnameOf(head.values.get('host'))
     if (!parts.hostnames.has(hostname)) throw new Refusal('host_unknown')
     const target = readTarget(request.url ?? '')
     const visit: Visit = { request, response, upgrade, requestId, head, target, address: addressOf(request, head) }
@@ -128,24 +135,6 @@ export function createGateway(parts: GatewayParts): Gateway {
     }
   }
 
-  /** The refusal with which it ended, or undefined when it was answered. */
-  const journey = async (prepared: ClusterAttempt | RouteAttempt | BrokeredAttempt): Promise<Refusal | undefined> => {
-    const { attempt, stream } = prepared
-    const began = performance.now()
-    const place = parts.inFlight.place(parts.steps.authorizer, stream)
-    const act = 'mayGoOn' in prepared && prepared.mayGoOn ? countedOnceItGoesOn(prepared.act, place) : prepared.act
-    const outcome = await access({ ...parts.steps, authorizer: place.authorizer }, attempt, act).finally(place.leave)
-    const route = `${attempt.resource.type}/${attempt.resource.id}`
-    parts.metrics.count('mandate_requests_total', {
-      route,
-      method: methodLabel(attempt.presented.method),
-      status: statusLabel(statusOf(outcome)),
-    })
-    const wentOn = stream || (outcome.result === 'acted' && outcome.acted.result === 'stream-closed')
-    if (!wentOn) parts.metrics.observe('mandate_request_duration_seconds', { route }, (performance.now() - began) / 1000)
-    return outcome.result === 'refused' ? outcome.refusal : undefined
-  }
-
   const toCluster = async (visit: Visit): Promise<void> => {
     const refusal = await journey(clusterAttempt(parts.clusters, visit, presentedOf, parts.bodyLimit))
     if (refusal !== undefined) refuse(visit.response, visit.requestId, 'status', refusal)
@@ -161,14 +150,22 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   const toRoute = async (visit: Visit, host: RouteHost, route: Route, form: Form): Promise<void> => {
-    const prepared = routeAttempt(host, route, visit, parts.bodyLimit)
+    const prepared = routeAttempt(host, route, visit)
     const refusal = await journey(prepared)
     if (refusal === undefined) return
-    // Whoever opens a page and is nobody yet is led to sign in; a tool, and who showed a bearer, is told.
-    const leads = refusal.status === 401 && route.persons && prepared.attempt.presented.authorization === undefined
-    if (!leads || !opensPage(visit) || visit.response.headersSent) return refuse(visit.response, visit.requestId, form, refusal)
+    if (!isLed(visit, route, prepared.attempt.presented, refusal) || visit.response.headersSent)
+      return refuse(visit.response, visit.requestId, form, refusal)
     parts.metrics.count('mandate_refusals_total', { reason: refusal.code })
     parts.hostSignIn.lead(visit, host)
+  }
+
+  /** An upgrade elsewhere than to a cluster: for a route that takes WebSockets, and for nothing else on its host. */
+  const toWebSocket = async (visit: Visit, host: RouteHost | undefined): Promise<void> => {
+    const isOurs = visit.target.segments[0] === '.mandate' || (host?.isSignInHost === true && endpointOf(visit) !== undefined)
+    const asked = !isOurs && asksWebSocket(visit.request.method, visit.head.values.get('upgrade'))
+    const route = asked ? host?.find(visit.target.segments, 'GET')?.route : undefined
+    if (host === undefined || route?.upstream?.webSockets !== true) throw new Refusal('upgrade_unsupported')
+    await toRoute(visit, host, route, 'problem')
   }
 
   /** Everything on a host that is not the sign-in host. */
@@ -178,48 +175,19 @@ export function createGateway(parts: GatewayParts): Gateway {
       if (second === 'session' && rest.length === 0) return parts.hostSignIn.session(visit, host)
       throw new Refusal('not_found')
     }
-    const route = host.find(visit.target.segments)
-    if (await toOperation(visit, host.hostname, host.presentedOf, route !== undefined)) return
-    if (route === undefined) throw new Refusal('not_found')
-    await toRoute(visit, host, route, form)
+    const found = host.find(visit.target.segments, visit.request.method ?? '')
+    if (await toOperation(visit, host.hostname, host.presentedOf, found !== undefined)) return
+    await toRoute(visit, host, requireRoute(visit, found), form)
   }
 
   /** Everything on the sign-in host but /clusters. */
   const onSignInHost = async (visit: Visit, host: RouteHost | undefined, form: Form): Promise<void> => {
     const endpoint = endpointOf(visit)
     if (endpoint !== undefined) return endpoint(visit)
-    const route = host?.find(visit.target.segments)
-    if (await toOperation(visit, signInHostname, presentedOf, route !== undefined)) return
-    if (host === undefined || route === undefined) throw new Refusal('not_found')
-    await toRoute(visit, host, route, form)
-  }
-
-  const refuse = (response: ServerResponse, requestId: string, form: Form, refusal: Refusal) => {
-    parts.metrics.count('mandate_refusals_total', { reason: refusal.code })
-    // Absolute, because it may be said on a host that nobody signs in on.
-    answerRefusal({ response, requestId, form, signIn: `${parts.origin}/login` }, refusal)
-  }
-
-  /** Refusals outside the journey are recorded here; inside it `access` has done so. */
-  const recordRefusal = async (method: string, requestId: string, address: string, refusal: Refusal): Promise<Refusal> => {
-    try {
-      const action = methodLabel(method).toLowerCase()
-      await parts.audit.record({
-        event: 'refused',
-        attempt: requestId,
-        address,
-        who: undefined,
-        action,
-        resource: 'gateway',
-        properties: {},
-        code: refusal.code,
-        detail: refusal.detail,
-        count: 1,
-      })
-      return refusal
-    } catch {
-      return new Refusal('audit_unavailable')
-    }
+    const found = host?.find(visit.target.segments, visit.request.method ?? '')
+    if (await toOperation(visit, signInHostname, presentedOf, found !== undefined)) return
+    if (host === undefined) throw new Refusal('not_found')
+    await toRoute(visit, host, requireRoute(visit, found), form)
   }
 
   return {
@@ -234,49 +202,19 @@ export function createGateway(parts: GatewayParts): Gateway {
         address = visit.address
         const host = parts.routeHosts.get(hostname)
         const isRouteHost = host?.isSignInHost === false
-        // Elsewhere nothing speaks another protocol; other offers (h2c) may be passed over (RFC 9110 7.8).
-        if ((upgrade === undefined || isRouteHost) && offersUpgrade(visit.head.values.get('upgrade')))
-          throw new Refusal('upgrade_unsupported')
-        if (!isRouteHost && visit.target.segments[0] === 'clusters' && visit.target.segments.length > 1) return await toCluster(visit)
+        const isForCluster = !isRouteHost && visit.target.segments[0] === 'clusters' && visit.target.segments.length > 1
+        // What is not handed over speaks no other protocol; other offers (h2c) may be passed over (RFC 9110 7.8).
+        if (upgrade === undefined && offersUpgrade(visit.head.values.get('upgrade'))) throw new Refusal('upgrade_unsupported')
+        if (isForCluster) return await toCluster(visit)
+        if (upgrade !== undefined) return await toWebSocket(visit, host)
         form = wantsPage(visit) ? 'page' : 'problem'
         await (isRouteHost ? onRouteHost(visit, host, form) : onSignInHost(visit, host, form))
       } catch (error) {
-        refuse(response, requestId, form, await recordRefusal(request.method ?? '', requestId, address, reasonOf(error, parts.log)))
+        refuse(response, requestId, form, await refusals.record(request.method ?? '', requestId, address, reasonOf(error, parts.log)))
       }
     },
     async refuseUnread(peer, refusal) {
-      parts.metrics.count('mandate_refusals_total', { reason: refusal.code })
-      await recordRefusal('', randomUUID(), parts.addressOf(peer, undefined), refusal)
+      await refusals.unread(parts.addressOf(peer, undefined), refusal)
     },
   }
-}
-
-/** Counts an attempt among the streams from when its answer turns out to be one; there must be a place left. */
-function countedOnceItGoesOn(act: Act, place: Place): Act {
-  return (grant) => {
-    const streamOpened: Grant['streamOpened'] = async (upstreamAuditId) => {
-      place.goesOn()
-      await grant.streamOpened(upstreamAuditId)
-    }
-    return act({ ...grant, streamOpened })
-  }
-}
-
-function statusOf(outcome: Outcome): number {
-  return outcome.result === 'refused' ? outcome.refusal.status : outcome.acted.status
-}
-
-/** True when a browser opens a page, not when a script of one asks for HTML: it could not follow to another origin. */
-function opensPage(visit: Visit): boolean {
-  const mode = visit.head.values.get('sec-fetch-mode')
-  return wantsPage(visit) && (mode === undefined || mode === 'navigate')
-}
-
-/**
- * The name in the Host header, without its port; '' for what is none. A name that is not ours is refused: DNS rebinding
- * ends here, and no cache in front is poisoned.
- */
-function hostnameOf(head: RequestHead): string {
-  const host = head.values.get('host')?.toLowerCase() ?? ''
-  return /^(\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::\d{1,5})?$/.exec(host)?.[1] ?? ''
 }

@@ -3,6 +3,8 @@ import type { Clock } from '../clock.ts'
 import type { Metrics } from '../metrics.ts'
 import type { IssuerKeys } from '../providers/keys.ts'
 import type { Revocations } from '../store/revocations.ts'
+import { version } from '../version.ts'
+import type { Listener } from './server.ts'
 
 export interface Measured {
   readonly revocations: Pick<Revocations, 'blind'>
@@ -10,11 +12,14 @@ export interface Measured {
   readonly providers: Readonly<Record<string, { readonly keys: Pick<IssuerKeys, 'fetchedAt'> }>>
   /** Logins alive in the shared store. */
   readonly active: () => Promise<number>
+  /** Whatever listens with a certificate of ours. */
+  readonly listeners: ReadonlyArray<Pick<Listener, 'certificateEndsAt'>>
   readonly clock: Clock
 }
 
-/** Reads store health, active logins and the age of issuers' keys before each exposition. */
-export function readGauges(metrics: Metrics, { revocations, providers, active, clock }: Measured): void {
+/** Reads store health, active logins, the age of issuers' keys and the end of our certificates before each exposition. */
+export function readGauges(metrics: Metrics, { revocations, providers, active, listeners, clock }: Measured): void {
+  metrics.set('mandate_build_info', { version }, 1)
   metrics.beforeScrape(async () => {
     metrics.set('mandate_store_up', {}, revocations.blind ? 0 : 1)
     metrics.clear('mandate_active_logins')
@@ -26,5 +31,8 @@ export function readGauges(metrics: Metrics, { revocations, providers, active, c
       const at = keys.fetchedAt()
       if (at !== undefined) metrics.set('mandate_issuer_keys_age_seconds', { issuer }, (clock.now() - at) / 1000)
     }
+    // Of several the one that ends first: it is the one to see to.
+    const ends = listeners.flatMap(({ certificateEndsAt }) => certificateEndsAt ?? [])
+    if (ends.length > 0) metrics.set('mandate_tls_expiry_timestamp_seconds', {}, Math.min(...ends) / 1000)
   })
 }

@@ -44,6 +44,8 @@ export interface HostSignInParts {
 export interface HostSignIn {
   /** Leads a browser without a login to the sign-in and back. */
   lead(visit: Visit, host: RouteHost): void
+  /** Where a browser is led for that, as the answer binds it; for who answers in another way. */
+  wayFor(visit: Visit, host: RouteHost): string
   /** GET /.mandate/authorize?host=&return_to=&browser= on the sign-in host */
   authorize(visit: Visit): Promise<void>
   /** GET /.mandate/session?code= on every other host */
@@ -90,15 +92,20 @@ export function createHostSignIn(parts: HostSignInParts): HostSignIn {
     }
   }
 
+  const wayFor: HostSignIn['wayFor'] = ({ head, target, response }, host) => {
+    if (host.isSignInHost) return loginUrl(target.raw)
+    const sent = cookies.browser(head.values.get('cookie'))
+    // Several tabs may be on their way at once: they share a binding.
+    const browser = sent !== undefined && RANDOM.test(sent.expose()) ? sent : new Secret(randomBytes(32).toString('base64url'))
+    response.setHeader('Set-Cookie', cookies.setBrowser(browser))
+    return origin + authorizePath(host, target.raw, browser)
+  }
+
   return {
     lead(visit, host) {
-      if (host.isSignInHost) return answerRedirect(visit.response, loginUrl(visit.target.raw), visit.requestId)
-      const sent = cookies.browser(visit.head.values.get('cookie'))
-      // Several tabs may be on their way at once: they share a binding.
-      const browser = sent !== undefined && RANDOM.test(sent.expose()) ? sent : new Secret(randomBytes(32).toString('base64url'))
-      visit.response.setHeader('Set-Cookie', cookies.setBrowser(browser))
-      answerRedirect(visit.response, origin + authorizePath(host, visit.target.raw, browser), visit.requestId)
+      answerRedirect(visit.response, wayFor(visit, host), visit.requestId)
     },
+    wayFor,
 
     async authorize(visit) {
       requireMethod(visit, 'GET')

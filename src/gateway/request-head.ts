@@ -76,3 +76,11 @@ export function foldName(name: string): string {
   const lower = name.toLowerCase()
   return lower.includes('_') ? lower.replaceAll('_', '-') : lower
 }
+
+/**
+ * The host name in a Host header, without its port; '' for what is none. A name that is not ours is refused by whoever
+ * asks: DNS rebinding ends there, and no cache in front is poisoned.
+ */
+export function hostnameOf(host: string | undefined): string {
+  return /^(\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::\d{1,5})?$/.exec(host?.toLowerCase() ?? '')?.[1] ?? ''
+}

@@ -13,15 +13,21 @@ import type { CredentialSource, Target } from '../assume/credential-source.ts'
 import type { Presented } from '../authenticate/authenticator.ts'
 import { Refusal } from '../errors.ts'
 import { type PlainUpstream, plainAct } from '../forward/plain.ts'
+import { plainUpgradeAct } from '../forward/plain-upgrade.ts'
 import type { Act } from '../grant.ts'
-import { ledByAnotherSite, requireMethod, type Visit } from './visit.ts'
+import { type FindRoute, indexRoutes, type RoutePath } from './route-index.ts'
+import { askedWebSocket } from './upgrades.ts'
+import { ledByAnotherSite, requireMethod, type Visit, wantsPage } from './visit.ts'
 
 export interface Route {
   readonly name: string
   readonly host: string
   /** As configured: segments, at the end `**` for everything below. */
   readonly path: string
-  readonly upstream: PlainUpstream
+  /** Methods that it takes; undefined for all that no other route of its path takes. */
+  readonly methods: readonly string[] | undefined
+  /** Where it leads; undefined when a proxy forwards by itself. */
+  readonly upstream: PlainUpstream | undefined
   readonly source: CredentialSource
   readonly sourceName: string
   readonly target: Target
@@ -29,6 +35,10 @@ export interface Route {
   readonly persons: boolean
   /** True when its scripts may become service workers over the whole host. */
   readonly serviceWorkerOpen: boolean
+  /** A header, in lower case, that is taken for Authorization. */
+  readonly bearerHeader: string | undefined
+  /** Bytes of a request's body at most. */
+  readonly bodyLimit: number
   /** Names of headers, as `spelled` gives them, that this service does not get, besides those that none gets. */
   readonly withheld: ReadonlySet<string> | undefined
 }
@@ -47,16 +57,16 @@ export interface RouteHost {
   /** True when people may use at least one of its routes. */
   readonly persons: boolean
   readonly routes: readonly Route[]
-  readonly presentedOf: (visit: Visit, writes: boolean) => Presented
-  /** The route for decoded segments: the longest that fits. */
-  find(segments: readonly string[]): Route | undefined
+  /** `bearerHeader`, in lower case, is taken for Authorization as well. */
+  readonly presentedOf: (visit: Visit, writes: boolean, bearerHeader?: string) => Presented
+  readonly find: FindRoute
 }
 
 export interface RouteAttempt {
   readonly attempt: Attempt
   readonly act: Act
-  /** False: an answer is counted with what goes on once it does. */
-  readonly stream: false
+  /** True for a WebSocket. An answer is counted with what goes on once it does. */
+  readonly stream: boolean
   /** True when the caller asks for events, so that the answer may go on. */
   readonly mayGoOn: boolean
 }
@@ -65,13 +75,6 @@ export interface RouteAttempt {
 const NOT_PASSED = new Set(['TRACE', 'CONNECT'])
 const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 const MOST_RECORDED = 256
-
-interface Compiled {
-  readonly segments: readonly string[]
-  /** True for a path with everything below it. */
-  readonly open: boolean
-  readonly route: Route
-}
 
 /** Routes by host name. Their origins differ from `publicUrl` in the host name alone. */
 export function createRouteHosts(
@@ -93,52 +96,64 @@ export function createRouteHosts(
       persons: own.some(({ persons }) => persons),
       routes: own,
       presentedOf: presentedAs(url.origin),
-      find: finder(own),
+      find: indexRoutes(own),
     })
   }
   return hosts
 }
 
-function finder(routes: readonly Route[]): RouteHost['find'] {
-  const compiled = routes
-    .map(compile)
-    .sort((one, other) => other.segments.length - one.segments.length || Number(one.open) - Number(other.open))
-  return (segments) => {
-    for (const candidate of compiled) if (fits(candidate, segments)) return candidate.route
-    return undefined
-  }
+/** The route that was found. Throws Refusal `not_found` or, when the path has other methods, `method_unsupported`. */
+export function requireRoute(visit: Visit, found: RoutePath | undefined): Route {
+  if (found === undefined) throw new Refusal('not_found')
+  if (found.route === undefined) requireMethod(visit, ...found.methods)
+  if (found.route === undefined) throw new Refusal('method_unsupported')
+  return found.route
 }
 
-function compile(route: Route): Compiled {
-  const segments = route.path.slice(1).split('/')
-  const open = segments.at(-1) === '**'
-  return { segments: open ? segments.slice(0, -1) : segments, open, route }
-}
-
-function fits({ segments, open }: Compiled, asked: readonly string[]): boolean {
-  // To most services a path and the same with a slash behind it are one.
-  const beyond = asked.length - segments.length
-  if (beyond < 0 || (!open && beyond > 0 && (beyond > 1 || asked.at(-1) !== ''))) return false
-  for (let at = 0; at < segments.length; at += 1) if (segments[at] !== asked[at]) return false
-  return true
+/** What is decided about a request, whoever forwards it. */
+export interface RouteQuestion {
+  readonly attempt: Attempt
+  /** True when the request can change something. */
+  readonly writes: boolean
+  /** What is recorded as the effect of a write. */
+  readonly effect: string
 }
 
 /**
- * Prepares one request for the journey. Throws Refusal `method_unsupported`, `service_worker_refused`, `origin_refused`
- * or what `presentedOf` throws.
+ * Puts one request before the journey. `opensChannel` says that more than its method can write: it opens one in both
+ * directions. Throws Refusal `method_unsupported`, `service_worker_refused`, `origin_refused` or what `presentedOf` throws.
  */
-export function routeAttempt(host: RouteHost, route: Route, visit: Visit, bodyLimit: number): RouteAttempt {
-  const { target: asked, request, response } = visit
-  const method = request.method ?? 'GET'
+export function routeQuestion(host: RouteHost, route: Route, visit: Visit, opensChannel: boolean): RouteQuestion {
+  const method = visit.request.method ?? 'GET'
   if (NOT_PASSED.has(method)) requireMethod(visit, ...USUAL_METHODS)
   if (!route.serviceWorkerOpen && coversAll(visit)) throw new Refusal('service_worker_refused')
-  const writes = method !== 'GET' && method !== 'HEAD'
-  const presented = host.presentedOf(visit, writes)
+  const writes = opensChannel || (method !== 'GET' && method !== 'HEAD')
+  const presented = host.presentedOf(visit, writes, route.bearerHeader)
   // A write needs the Origin of this host anyway, and who tried one is recorded by name.
   if (!writes && presented.cookie !== undefined && ledByAnotherSite(presented.fetchSite) && !opensDocument(visit))
     throw new Refusal('origin_refused', { detail: 'a page of another site fetches or frames it' })
-  const path = asked.path.slice(0, MOST_RECORDED)
-  const act = plainAct(route.upstream, {
+  const path = visit.target.path.slice(0, MOST_RECORDED)
+  const attempt: Attempt = {
+    id: visit.requestId,
+    address: visit.address,
+    traceparent: visit.head.values.get('traceparent'),
+    presented,
+    action: { name: method.toLowerCase(), writes },
+    resource: { type: 'route', id: route.name, properties: { path } },
+    target: route.target,
+    source: route.source,
+    sourceName: route.sourceName,
+  }
+  return { attempt, writes, effect: `${method} ${path}` }
+}
+
+/** Prepares one request that Mandate forwards. Throws Refusal `not_found`, or what `routeQuestion` throws. */
+export function routeAttempt(host: RouteHost, route: Route, visit: Visit): RouteAttempt {
+  const { target: asked, request, response, upgrade } = visit
+  const { upstream, bodyLimit } = route
+  if (upstream === undefined) throw new Refusal('not_found')
+  const { attempt, writes, effect } = routeQuestion(host, route, visit, upgrade !== undefined)
+  const forwarded = {
     request,
     response,
     path: asked.raw,
@@ -150,22 +165,27 @@ export function routeAttempt(host: RouteHost, route: Route, visit: Visit, bodyLi
       withheld: route.withheld,
     },
     writes,
-    effect: `${method} ${path}`,
-    bodyLimit,
-  })
-  const attempt: Attempt = {
-    id: visit.requestId,
-    address: visit.address,
-    presented,
-    action: { name: method.toLowerCase(), writes },
-    resource: { type: 'route', id: route.name, properties: { path } },
-    target: route.target,
-    source: route.source,
-    sourceName: route.sourceName,
+    effect,
   }
+  if (upgrade !== undefined) {
+    const changed = { connection: upgrade.socket, early: upgrade.early, asked: askedWebSocket(visit.head) }
+    return { attempt, act: plainUpgradeAct(upstream, { ...forwarded, ...changed }), stream: true, mayGoOn: false }
+  }
+  const act = plainAct(upstream, { ...forwarded, bodyLimit })
   // Anybody may ask for events; whether there are any, the answer's type says.
-  const mayGoOn = method === 'GET' && visit.head.values.get('accept')?.includes('text/event-stream') === true
+  const mayGoOn = request.method === 'GET' && visit.head.values.get('accept')?.includes('text/event-stream') === true
   return { attempt, act, stream: false, mayGoOn }
+}
+
+/** True when a browser opens a page and is nobody yet: it is led to sign in. A tool, and who showed a bearer, is told. */
+export function isLed(visit: Visit, { persons }: Route, { authorization }: Presented, { status }: Refusal): boolean {
+  return status === 401 && persons && authorization === undefined && opensPage(visit)
+}
+
+/** True when a browser opens a page, not when a script of one asks for HTML: it could not follow to another origin. */
+function opensPage(visit: Visit): boolean {
+  const mode = visit.head.values.get('sec-fetch-mode')
+  return wantsPage(visit) && (mode === undefined || mode === 'navigate')
 }
 
 /**

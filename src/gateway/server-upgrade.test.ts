@@ -219,6 +219,35 @@ suite('an upgrade that is not joined', () => {
     assert.deepEqual(upstream.heads(), [])
   })
 
+  test('elsewhere than below /clusters/ it is handed over for a host with WebSockets alone, and then only as one', async (t) => {
+    const { port, asked, handedOver } = await stage(t, echo, { webSocketHosts: new Set(['app.example']) })
+    const open = 'GET /socket HTTP/1.1\r\nHost: app.example:8443\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+    for (const ask of [
+      open.replace('app.example', 'other.example'),
+      open.replace('app.example', 'app.example.evil'),
+      open.replace('Host: app.example:8443', 'Host: app.example, other.example'),
+      open.replace('GET', 'POST'),
+      open.replace('websocket', 'SPDY/3.1'),
+      open.replace('websocket', 'websocket, h2c'),
+      open.replace('HTTP/1.1', 'HTTP/1.0'),
+    ]) {
+      const connection = await openRaw(port)
+      connection.send(ask)
+      await connection.until(/200 OK/)
+      connection.socket.destroy()
+    }
+    assert.deepEqual(handedOver, [])
+    const before = asked.length
+    const connection = await openRaw(port)
+    connection.send(open.replace('app.example', 'APP.example').replace('websocket', 'WebSocket'))
+    await eventually(
+      () => handedOver.length,
+      (count) => count === 1,
+    )
+    assert.equal(asked.length, before + 1)
+    connection.socket.destroy()
+  })
+
   for (const [what, drop] of [
     ['stops within its head', ''],
     ['sends its head drop by drop', 'X-A: b\r\n'],

@@ -8,6 +8,7 @@
  * finished answer are bounded. A request to change the protocol is handed over with its connection only where the gateway
  * serves that, and only as the first that is under way there; anywhere else it is a request like any other.
  */
+import { X509Certificate } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, Socket } from 'node:net'
@@ -28,6 +29,8 @@ export interface Bounds {
   readonly connectionsCheckingInterval: number
   /** Milliseconds a caller may take to fetch what is left of a finished answer. */
   readonly fetchTimeout: number
+  /** Milliseconds after which it is looked whether the certificate was rotated. */
+  readonly rotationInterval: number
 }
 
 const BOUNDS: Bounds = {
@@ -37,15 +40,13 @@ const BOUNDS: Bounds = {
   keepAliveTimeout: 60_000,
   connectionsCheckingInterval: 2_000,
   fetchTimeout: 60_000,
+  rotationInterval: 10_000,
 }
 // Node answers a missing Host by itself, yet hands on what is pipelined behind it: we refuse it ourselves.
 const FRAMING = { requireHostHeader: false, insecureHTTPParser: false, joinDuplicateHeaders: true } as const
 // A caller that vanished without a word is noticed after this and ten probes of a second, if its stream is quiet. Bytes on
 // their way to it are sent again for as long as the kernel tries (net.ipv4.tcp_retries2).
 const VANISHED = { keepAlive: true, keepAliveInitialDelay: 30_000 } as const
-const UPGRADES = {
-  shouldUpgradeCallback: mayUpgrade,
-} as const
 const TLS = { minVersion: 'TLSv1.2', handshakeTimeout: 10_000 } as const
 
 export interface ListenOptions {
@@ -54,19 +55,23 @@ export interface ListenOptions {
   readonly tls?: { readonly cert: SecretSource; readonly key: SecretSource }
   /** Whose requests are taken, by the address of the connection. Default: everybody's. */
   readonly from?: (peer: string | undefined) => boolean
+  /** Names of hosts where a WebSocket may be opened elsewhere than below /clusters/. Default: none. */
+  readonly webSocketHosts?: ReadonlySet<string>
   /** Replaces bounds in tests. */
   readonly bounds?: Partial<Bounds>
 }
 
 export interface Listener {
   readonly port: number
+  /** When the certificate that is served now ends, in milliseconds since the epoch; undefined without TLS. */
+  readonly certificateEndsAt?: number | undefined
   /** Stops accepting, lets answers finish for `graceMs`, then cuts what is left. */
   close(graceMs: number): Promise<void>
 }
 
 /** Listens and answers through the gateway. Rejects when the address cannot be bound or the certificate not be read. */
 export async function listen(gateway: Gateway, options: ListenOptions, log: Log): Promise<Listener> {
-  const { fetchTimeout, ...limits } = { ...BOUNDS, ...options.bounds }
+  const { fetchTimeout, rotationInterval, ...limits } = { ...BOUNDS, ...options.bounds }
   const turns = createTurns(fetchTimeout)
   const refuse = (socket: Duplex, refusal: Refusal) => {
     socket.on('error', () => undefined)
@@ -92,17 +97,18 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
     if (options.from?.(request.socket.remoteAddress) === false) return new Refusal('peer_refused')
     return isMisframed(request) ? new Refusal('header_ambiguous', { detail: 'it is not HTTP/1.1 as RFC 9112 has it' }) : undefined
   }
+  const mayBeHandedOver = (request: IncomingMessage) => mayUpgrade(request, options.webSocketHosts)
   const handedOver = new Set<Duplex>()
   const handOver = (request: IncomingMessage, socket: Duplex, early: Buffer) => {
     socket.on('error', () => undefined)
     if (socket.destroyed) return
-    const refusal = refusedUnread(request) ?? refusedUpgrade(request, turns.busy(socket))
+    const refusal = refusedUnread(request) ?? refusedUpgrade(mayBeHandedOver(request), turns.busy(socket))
     if (refusal !== undefined) return refuse(socket, refusal)
     handedOver.add(socket)
     socket.once('close', () => handedOver.delete(socket))
     void gateway.answer(request, lastAnswer(request, request.socket, fetchTimeout), { socket, early })
   }
-  const bounds = { ...limits, ...FRAMING, ...VANISHED, ...UPGRADES }
+  const bounds = { ...limits, ...FRAMING, ...VANISHED, shouldUpgradeCallback: mayBeHandedOver }
   const server =
     options.tls === undefined ? createServer(bounds, answer) : createTlsServer({ ...bounds, ...TLS, ...readTls(options.tls) }, answer)
   // 0 lifts Node's silent cut at 2,000 headers: we count and refuse, never drop.
@@ -118,7 +124,7 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
     if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
     else refuse(socket, refusalOf(error))
   })
-  const rotation = options.tls === undefined ? undefined : followRotation(server, options.tls, log)
+  const certificate = options.tls === undefined ? undefined : followRotation(server, options.tls, rotationInterval, log)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(options.port, options.host, () => {
@@ -128,8 +134,11 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
   })
   return {
     port: (server.address() as AddressInfo).port,
+    get certificateEndsAt() {
+      return certificate?.endsAt
+    },
     close(graceMs) {
-      clearInterval(rotation)
+      clearInterval(certificate?.timer)
       // The server has let go of these, yet waits for them.
       const cut = setTimeout(() => handedOver.forEach((socket) => socket.destroy()), graceMs)
       return closeServer(server, graceMs).finally(() => clearTimeout(cut))
@@ -138,8 +147,8 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
 }
 
 /** Asked once more of what was handed over: a Node that does not know the callback hands over everything. */
-function refusedUpgrade(request: IncomingMessage, isBusy: boolean): Refusal | undefined {
-  if (!mayUpgrade(request)) return new Refusal('upgrade_unsupported')
+function refusedUpgrade(mayBeHandedOver: boolean, isBusy: boolean): Refusal | undefined {
+  if (!mayBeHandedOver) return new Refusal('upgrade_unsupported')
   return isBusy ? new Refusal('header_ambiguous', { detail: 'an upgrade came before the answer it follows' }) : undefined
 }
 
@@ -174,28 +183,40 @@ export function closeServer(server: Server, graceMs: number): Promise<void> {
   })
 }
 
-const ROTATION_EVERY_MS = 10_000
-
 function readTls({ cert, key }: NonNullable<ListenOptions['tls']>): { cert: string; key: string } {
   return { cert: cert.read().expose(), key: key.read().expose() }
 }
 
+/** The certificate that a server presents. */
+interface Served {
+  endsAt: number
+  readonly timer: NodeJS.Timeout
+}
+
 /** Takes a rotated certificate into use. One that cannot be read or parsed leaves the present one in place. */
-function followRotation(server: Server, tls: NonNullable<ListenOptions['tls']>, log: Log): NodeJS.Timeout {
+function followRotation(server: Server, tls: NonNullable<ListenOptions['tls']>, everyMs: number, log: Log): Served {
   let seen = `${tls.cert.version()} ${tls.key.version()}`
   const timer = setInterval(() => {
     try {
       const now = `${tls.cert.version()} ${tls.key.version()}`
       if (now === seen || !('setSecureContext' in server) || typeof server.setSecureContext !== 'function') return
-      server.setSecureContext(readTls(tls))
+      const rotated = readTls(tls)
+      server.setSecureContext(rotated)
+      served.endsAt = endOf(rotated)
       seen = now
       log.info('the TLS certificate was rotated')
     } catch (error) {
       log.warn('the rotated TLS certificate cannot be used yet', describeError(error))
     }
-  }, ROTATION_EVERY_MS)
+  }, everyMs)
   timer.unref()
-  return timer
+  const served: Served = { endsAt: endOf(readTls(tls)), timer }
+  return served
+}
+
+/** The end of the first certificate: that is the server's own, authorities follow it. */
+function endOf({ cert }: { readonly cert: string }): number {
+  return new X509Certificate(cert).validToDate.getTime()
 }
 
 /** HTTP/1.1 has a Host (RFC 9112 3.2); chunks before it are faulty framing (6.1); HTTP/0.9 has nothing to hold to. */

@@ -2,15 +2,18 @@
  * Which requests may change the protocol of their connection, and what they show when they do.
  *
  * Security: an upgrade is one more way in, so it is none of its own: it goes through the same framing, the same journey
- * and the same header boundary as any request, and only below /clusters/. Browsers cannot set Authorization on a
- * WebSocket, so Kubernetes clients put their bearer into a subprotocol; here it counts as the caller's bearer, together
- * with an Authorization header it is two credentials, and it never reaches the API server.
+ * and the same header boundary as any request, below /clusters/ and to routes that take WebSockets alone. The listener
+ * hands a connection over by host; whether its path is such a route's, the gateway decides as for any request. Browsers
+ * cannot set Authorization on a WebSocket, so Kubernetes clients put their bearer into a subprotocol; here it counts as the
+ * caller's bearer, together with an Authorization header it is two credentials, and it reaches neither API server nor
+ * service.
  */
 import type { IncomingMessage } from 'node:http'
 import { Refusal } from '../errors.ts'
 import type { AskedProtocol } from '../forward/header-boundary.ts'
+import type { AskedWebSocket } from '../forward/route-headers.ts'
 import { Secret } from '../secret.ts'
-import type { RequestHead } from './request-head.ts'
+import { hostnameOf, type RequestHead } from './request-head.ts'
 
 /** Protocols that Kubernetes streams over, as the Upgrade header names them. */
 const PROTOCOL = /^(?:websocket|spdy\/3\.1)$/i
@@ -21,10 +24,25 @@ export function offersUpgrade(upgrade: string | undefined): boolean {
   return upgrade !== undefined && /\b(?:websocket|spdy)\b/i.test(upgrade)
 }
 
-/** True for what the listener hands over with its connection; everything else stays a request (HTTP/1.0 by RFC 9110 7.8). */
-export function mayUpgrade({ url, headers, httpVersion }: Pick<IncomingMessage, 'url' | 'headers' | 'httpVersion'>): boolean {
-  const { upgrade } = headers
-  return upgrade !== undefined && httpVersion === '1.1' && PROTOCOL.test(upgrade) && url?.startsWith('/clusters/') === true
+/** True for a request that would open a WebSocket (RFC 6455 4.1). */
+export function asksWebSocket(method: string | undefined, upgrade: string | undefined): boolean {
+  return method === 'GET' && upgrade?.toLowerCase() === 'websocket'
+}
+
+const NO_HOSTS: ReadonlySet<string> = new Set()
+
+/**
+ * True for what the listener hands over with its connection; everything else stays a request (HTTP/1.0 by RFC 9110 7.8).
+ * `webSocketHosts` are the names of hosts with a route that takes WebSockets.
+ */
+export function mayUpgrade(
+  { url, headers, httpVersion, method }: Pick<IncomingMessage, 'url' | 'headers' | 'httpVersion' | 'method'>,
+  webSocketHosts = NO_HOSTS,
+): boolean {
+  const { upgrade, host } = headers
+  if (upgrade === undefined || httpVersion !== '1.1' || !PROTOCOL.test(upgrade)) return false
+  if (url?.startsWith('/clusters/') === true) return true
+  return asksWebSocket(method, upgrade) && webSocketHosts.has(hostnameOf(host))
 }
 
 /**
@@ -48,9 +66,26 @@ export function readSubprotocols({ values }: RequestHead): { readonly offered: r
 
 /** What an upgrade asks for. Throws Refusal `header_ambiguous` for one with a body, which nobody could tell from the stream. */
 export function askedProtocol(head: RequestHead): AskedProtocol {
-  if (head.values.has('transfer-encoding') || (head.values.get('content-length') ?? '0') !== '0')
-    throw new Refusal('header_ambiguous', { detail: 'an upgrade has no body' })
+  refuseBody(head)
   return { protocol: head.values.get('upgrade') ?? '', subprotocols: readSubprotocols(head).offered }
+}
+
+/** The WebSocket handshake that is asked for. Throws Refusal `header_ambiguous` for one that is none, or that has a body. */
+export function askedWebSocket(head: RequestHead): AskedWebSocket {
+  refuseBody(head)
+  const { values } = head
+  const key = values.get('sec-websocket-key') ?? ''
+  const version = values.get('sec-websocket-version') ?? ''
+  const extensions = values.get('sec-websocket-extensions')
+  // 16 bytes (RFC 6455 4.1). Which version it takes is the service's to say.
+  if (!/^[A-Za-z0-9+/]{22}==$/.test(key) || !/^\d{1,3}$/.test(version) || !/^[\x20-\x7e]*$/.test(extensions ?? ''))
+    throw new Refusal('header_ambiguous', { detail: 'it is no WebSocket handshake' })
+  return { key, version, subprotocols: readSubprotocols(head).offered, extensions }
+}
+
+function refuseBody({ values }: RequestHead): void {
+  if (values.has('transfer-encoding') || (values.get('content-length') ?? '0') !== '0')
+    throw new Refusal('header_ambiguous', { detail: 'an upgrade has no body' })
 }
 
 /** The Authorization value it stands for. */

@@ -13,6 +13,8 @@ export const CALLS = {
   enrol: (store: Store): Promise<unknown> => store.enrol('s', 'm', 60_000),
   withdraw: (store: Store): Promise<unknown> => store.withdraw('s', 'm'),
   count: (store: Store): Promise<unknown> => store.count('s'),
+  draw: (store: Store): Promise<unknown> =>
+    store.draw('a', { holder: 'h', sequence: 1, spent: 0, held: 0, wanted: 1, count: 1, perMs: 1_000, holdMs: 1_000 }),
   append: (store: Store): Promise<unknown> => store.append('l', Buffer.from('v'), 60_000),
   read: (store: Store): Promise<unknown> => store.read('l', 0),
   wake: (store: Store): Promise<unknown> => store.wake('c'),

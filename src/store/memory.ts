@@ -9,6 +9,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
+import { type Allowance, checkDraw, createAllowance } from './allowance.ts'
 import { LOG_PAGE, lifetime } from './lifetime.ts'
 import { type Entry, type LogEntry, type Store, StoreUnavailable } from './store.ts'
 
@@ -37,6 +38,7 @@ interface HeldSet {
 interface State {
   readonly entries: Map<string, Held>
   readonly sets: Map<string, HeldSet>
+  readonly allowances: Map<string, Allowance>
   readonly logs: Map<string, HeldLog>
   readonly wakes: Set<(channel: string) => void>
 }
@@ -46,15 +48,17 @@ const SWEEP = 8
 
 /** A fresh, empty store. */
 export function createMemoryStore(clock: Clock): MemoryStore {
-  const state: State = { entries: new Map(), sets: new Map(), logs: new Map(), wakes: new Set() }
+  const state: State = { entries: new Map(), sets: new Map(), allowances: new Map(), logs: new Map(), wakes: new Set() }
   const sweepEntries = sweeper(state.entries, (held) => held.ends <= clock.now())
   const sweepSets = sweeper(state.sets, (set) => {
     set.sweep()
     return set.members.size === 0
   })
+  const sweepAllowances = sweeper(state.allowances, ({ ends }) => ends <= clock.now())
   return createClient(state, clock, () => {
     sweepEntries()
     sweepSets()
+    sweepAllowances()
   })
 }
 
@@ -152,6 +156,15 @@ function createClient(state: State, clock: Clock, sweep: () => void): MemoryStor
       let count = 0
       for (const ends of state.sets.get(set)?.members.values() ?? []) if (ends > clock.now()) count++
       return count
+    },
+
+    async draw(name, draw) {
+      open()
+      checkDraw(draw)
+      sweep()
+      const allowance = state.allowances.get(name) ?? createAllowance(draw.perMs)
+      state.allowances.set(name, allowance)
+      return allowance.draw(clock.now(), draw)
     },
 
     async append(name, value, ttlMs) {

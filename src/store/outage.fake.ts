@@ -35,6 +35,7 @@ export function withOutage(inner: Store): Outage {
     enrol: (set, member, ttlMs) => guard(() => inner.enrol(set, member, ttlMs)),
     withdraw: (set, member) => guard(() => inner.withdraw(set, member)),
     count: (set) => guard(() => inner.count(set)),
+    draw: (allowance, draw) => guard(() => inner.draw(allowance, draw)),
     append: (log, value, ttlMs) => guard(() => inner.append(log, value, ttlMs)),
     read: (log, after) => guard(() => inner.read(log, after)),
     wake: (channel) => guard(() => inner.wake(channel)),

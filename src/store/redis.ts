@@ -13,10 +13,11 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Secret } from '../secret.ts'
+import { checkDraw, keptFor } from './allowance.ts'
 import { LOG_PAGE, lifetime } from './lifetime.ts'
 import { redisAddress } from './redis-address.ts'
 import { openConnection, type RedisClient } from './redis-connection.ts'
-import { APPEND, COUNT, ENROL, PUT, READ, TAKE } from './redis-scripts.ts'
+import { APPEND, COUNT, DRAW, ENROL, PUT, READ, TAKE } from './redis-scripts.ts'
 import { type Entry, type LogEntry, type Store, StoreUnavailable } from './store.ts'
 
 export interface RedisOptions {
@@ -78,6 +79,7 @@ export async function connectRedis(options: RedisOptions): Promise<RedisStore> {
 
   const entryKey = (key: string) => `${prefix}e:${key}`
   const setKey = (set: string) => `${prefix}s:${set}`
+  const allowanceKey = (name: string) => `${prefix}a:${name}`
   const logKey = (name: string) => `${prefix}l:${name}`
 
   return {
@@ -112,6 +114,16 @@ export async function connectRedis(options: RedisOptions): Promise<RedisStore> {
     },
     async count(set) {
       return number(await commands.evaluate(COUNT, setKey(set), []))
+    },
+
+    async draw(name, draw) {
+      checkDraw(draw)
+      const { holder, sequence, spent, held, wanted, count, perMs, holdMs } = draw
+      const numbers = [sequence, spent, held, wanted, count, perMs, holdMs, keptFor(draw)].map(String)
+      const reply = await commands.evaluate(DRAW, allowanceKey(name), [holder, ...numbers])
+      if (!Array.isArray(reply)) throw unreadable()
+      const [granted, all, freeInMs]: unknown[] = reply
+      return { granted: number(granted), spent: number(all), freeInMs: number(freeInMs) }
     },
 
     async append(name, value, ttlMs) {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { allowanceConformance } from './allowance.conformance.ts'
 import { eventually, everyCallRejects } from './calls.conformance.ts'
 import { logAndWakeConformance } from './log.conformance.ts'
 import type { Store } from './store.ts'
@@ -243,6 +244,7 @@ export function storeConformance(name: string, open: () => Promise<OpenStores>):
       })
     })
 
+    allowanceConformance(() => opened)
     logAndWakeConformance(() => opened)
   })
 }

@@ -9,6 +9,8 @@
  * The acceptance suite `store.conformance.ts` is the contract in full; every implementation passes all of it.
  */
 
+import type { Draw, Drawn } from './allowance.ts'
+
 export interface Entry {
   readonly value: Uint8Array
   readonly version: number
@@ -55,6 +57,12 @@ export interface Store {
   withdraw(set: string, member: string): Promise<void>
   /** Counts the members whose end has not come. */
   count(set: string): Promise<number>
+
+  /**
+   * Draws from an allowance that replicas share (`allowance.ts`): notes what was spent and reserves what is granted. The
+   * time is the store's own. A repetition with the same sequence notes nothing twice, so an answer that was lost may be asked for again.
+   */
+  draw(allowance: string, draw: Draw): Promise<Drawn>
 
   /** Adds to a sequenced log; resolves to its sequence once every later `read` will see it. */
   append(log: string, value: Uint8Array, ttlMs: number): Promise<number>

@@ -35,9 +35,11 @@ describe('the examples', () => {
   test('are all known here', () => {
     const others = [
       'examples/agentic-sessions',
+      'examples/forward-auth',
       'examples/impersonation-rbac.yaml',
       'examples/kube-apiserver-authentication.yaml',
       'examples/kubernetes-client',
+      'examples/m2m-cognito',
     ]
     assert.deepEqual(filesOf('examples/*'), [...Object.keys(UNWISE), ...others].sort())
   })

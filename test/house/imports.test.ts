@@ -34,6 +34,10 @@ const LEAVES = [
   'complaint',
   'gives-away',
   'header-names',
+  'trace-context',
+  'version',
+  'trace-context',
+  'version',
 ]
 
 interface Import {

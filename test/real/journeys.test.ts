@@ -6,10 +6,14 @@ import { test } from 'node:test'
 import { badDays } from '../journeys/bad-days.journey.ts'
 import { brokered } from '../journeys/brokered.journey.ts'
 import { clientAuthentication } from '../journeys/client-authentication.journey.ts'
+import { exchangedTokens } from '../journeys/exchanged-tokens.journey.ts'
+import { forwardAuth } from '../journeys/forward-auth.journey.ts'
 import { hostileContent } from '../journeys/hostile-content.journey.ts'
 import { hostileRequests } from '../journeys/hostile-requests.journey.ts'
 import { kubernetesAsYourself } from '../journeys/kubernetes-as-yourself.journey.ts'
 import { kubernetesStreams } from '../journeys/kubernetes-streams.journey.ts'
+import { limits } from '../journeys/limits.journey.ts'
+import { machines } from '../journeys/machines.journey.ts'
 import { oneAmongMany } from '../journeys/one-among-many.journey.ts'
 import { onlyTheCaller } from '../journeys/only-the-caller.journey.ts'
 import { promise1 } from '../journeys/promise-1-refresh-once.journey.ts'
@@ -23,6 +27,7 @@ import { promise9 } from '../journeys/promise-9-issuers-apart.journey.ts'
 import { routes } from '../journeys/routes.journey.ts'
 import { signIn } from '../journeys/sign-in.journey.ts'
 import { signOut } from '../journeys/sign-out.journey.ts'
+import { upstreams } from '../journeys/upstreams.journey.ts'
 import { worldWithNode } from './https-stage.ts'
 import { realParts } from './world.ts'
 
@@ -39,7 +44,12 @@ promise7('on real parts', realParts)
 hostileContent('on real parts', realParts)
 signOut('on real parts', realParts)
 routes('on real parts', realParts)
+upstreams('on real parts', realParts)
+limits('on real parts', realParts)
+forwardAuth('on real parts', realParts)
+machines('on real parts', realParts)
 clientAuthentication('on real parts', realParts)
+exchangedTokens('on real parts', realParts)
 promise1('on real parts', realParts)
 promise2('on real parts', realParts)
 promise3('on real parts', realParts)

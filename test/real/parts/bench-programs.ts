@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { cacheFolder, pinned } from './locate.ts'
 
-/** Programs that only the benches need, apart from those of `locate.ts`: a default install does not bring them. */
+/** Programs of the benches, apart from those of `locate.ts`. A default install brings those that the suites need as well. */
 export type BenchProgram = 'nginx' | 'caddy' | 'oauth2-proxy' | 'wrk' | 'vegeta'
 
 /** The names in versions.env of those that are built; the others are Debian's. */
@@ -13,7 +13,7 @@ const built: Readonly<Partial<Record<BenchProgram, string>>> = {
   vegeta: 'VEGETA_VERSION',
 }
 
-/** The path of a program. Throws an Error that says to run `test/real/install bench` when it is not there. */
+/** The path of a program. Throws an Error that says what to run when it is not there. */
 export async function locateForBench(program: BenchProgram): Promise<string> {
   const version = built[program]
   // Debian keeps servers where an ordinary user's PATH does not look.
@@ -23,7 +23,7 @@ export async function locateForBench(program: BenchProgram): Promise<string> {
     const path = join(folder, program)
     if (await executable(path)) return path
   }
-  throw new Error(`${program} is not on this machine: run test/real/install bench`)
+  throw new Error(`${program} is not on this machine: run test/real/install ${program}`)
 }
 
 function executable(path: string): Promise<boolean> {

@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
 /** A program of a real part, by the name it has on disk. */
-export type Program = 'kube-apiserver' | 'kubectl' | 'etcd' | 'kwok' | 'redis-server' | 'chromium'
+export type Program = 'kube-apiserver' | 'kubectl' | 'etcd' | 'kwok' | 'redis-server' | 'chromium' | 'prometheus' | 'promtool'
 
 interface Place {
   /** Folder of the parts cache, and the name in versions.env that gives its version; absent for Debian's programs. */
@@ -38,6 +38,8 @@ const places: Readonly<Record<Program, Place>> = {
   },
   kwok: { built: { part: 'kwok', version: 'KWOK_VERSION' } },
   'redis-server': { minimum: { args: ['--version'], version: 'REDIS_MINIMUM' } },
+  prometheus: { minimum: { args: ['--version'], version: 'PROMETHEUS_MINIMUM' } },
+  promtool: { minimum: { args: ['--version'], version: 'PROMETHEUS_MINIMUM' } },
   chromium: { aliases: ['chromium-browser', 'google-chrome'] },
 }
 

@@ -11,6 +11,31 @@ export function startNginx({ upstream, core }: FrontServerOptions): Promise<Fron
   return withFreePorts(1, ([port = 0]) => startFrontServer(kind(port), port, core))
 }
 
+/**
+ * Starts nginx with a whole configuration as an operator would write it: as one process, with its files in a folder of its
+ * own, and with one more server, which answers GET /ready at `url`.
+ */
+export function startNginxAs(written: string): Promise<FrontServer> {
+  const files = (folder: string) =>
+    ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`).join('\n')
+  const kind = (port: number) => ({
+    program: 'nginx' as const,
+    configuration: (folder: string) => `
+daemon off;
+master_process off;
+pid ${folder}/pid;
+${written.replace(
+  'http {',
+  () => `http {
+access_log ${folder}/access.log combined;
+${files(folder)}
+server { listen 127.0.0.1:${port}; location = /ready { return 200; } }`,
+)}`,
+    args: (file: string, folder: string) => ['-p', folder, '-e', `${folder}/error.log`, '-c', file],
+  })
+  return withFreePorts(1, ([port = 0]) => startFrontServer(kind(port), port, undefined))
+}
+
 // Without a master process the one worker is the whole program, so that its CPU time is easy to tell.
 const configuration = (folder: string, port: number, upstream: string): string => `
 daemon off;

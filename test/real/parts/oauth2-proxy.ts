@@ -10,6 +10,8 @@ export interface OAuth2ProxyOptions extends FrontServerOptions {
   readonly clientSecret: string
   /** With it sessions lie in that Redis, and only a ticket in the cookie. Without it the cookie holds the session. */
   readonly redisUrl?: string
+  /** With it `/metrics` is served on that port of loopback; without it nowhere, as is its default. */
+  readonly metricsPort?: number
 }
 
 /** Where its sign-in returns to. */
@@ -36,7 +38,7 @@ export function startOAuth2Proxy(options: OAuth2ProxyOptions): Promise<FrontServ
 }
 
 function settings(options: OAuth2ProxyOptions, log: string): Record<string, unknown> {
-  const { upstream, port, issuer, clientId, clientSecret, redisUrl } = options
+  const { upstream, port, issuer, clientId, clientSecret, redisUrl, metricsPort } = options
   return {
     http_address: `127.0.0.1:${port}`,
     upstreams: [`${upstream}/`],
@@ -57,6 +59,7 @@ function settings(options: OAuth2ProxyOptions, log: string): Record<string, unkn
     logging_filename: log,
     // It would begin a new file after 100 MB, and gzip nothing; a run stays below.
     logging_max_size: 4096,
+    ...(metricsPort === undefined ? {} : { metrics_address: `127.0.0.1:${metricsPort}` }),
     ...(redisUrl === undefined ? {} : { session_store_type: 'redis', redis_connection_url: redisUrl }),
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { stageBearers } from './bearer-jwt.fake.ts'
+import { stageBearers } from '../bearer-jwt.fake.ts'
 
 test('an ID, logout, refresh or key-bound token is no access token, whichever type its header claims', async () => {
   const plain = stageBearers({ accessTokenType: 'jwt' })
@@ -92,19 +92,5 @@ test('claims of the wrong shape refuse the token', async () => {
     { act: { sub: 'a', iss: 1 } },
   ]) {
     await rejects(token(claims), 'token_claims_invalid', JSON.stringify(claims))
-  }
-})
-
-test('scopes come from scope or scp, as text or as a list', async () => {
-  const { token, caller } = stageBearers()
-  for (const [claims, expected] of [
-    [{ scp: 'a b' }, ['a', 'b']],
-    [{ scp: ['a', 1, 'b'] }, ['a', 'b']],
-    [{ scope: 7 }, []],
-    [{}, []],
-    [{ scope: '', scp: ['a'] }, []],
-  ] as const) {
-    const { proof } = await caller(token(claims))
-    assert.deepEqual(proof.kind === 'bearer' && proof.scopes, expected)
   }
 })

@@ -1,0 +1,63 @@
+/**
+ * Bearers of an OpenID provider: access tokens by RFC 9068 or plain JWTs, or ID tokens, as the provider declares.
+ *
+ * Security: a token is taken only as the kind that its provider declares. ID tokens are for the client that asked for
+ * them and access tokens for a resource; mixing them up lets any client of the issuer be its users at Mandate. Tokens
+ * bound to a key (`cnf`, RFC 7800) are refused: taken as bearers, they would be worth to a thief what the binding forbids.
+ *
+ * Issuers write machines' tokens in several ways, each in a file beside this one. A token of such a form is never a
+ * person's, and a machine's only if its client is listed; otherwise it is nobody's that anything was allowed to. What has
+ * none of these forms is a person: a listed client with a user is that user. ID tokens are always people's.
+ */
+import type { ProviderConfig } from '../../config/provider.ts'
+import { Refusal } from '../../errors.ts'
+import { requireIdTokenKind } from '../../providers/id-token.ts'
+import type { VerifiedJwt } from '../../providers/verify.ts'
+import { clientOf } from '../client-of.ts'
+import { isAuth0Machine } from './auth0.ts'
+import type { BearerRule } from './bearer-rule.ts'
+import { isEntraApplication } from './entra.ts'
+import { isKeycloakServiceAccount } from './keycloak.ts'
+import { isOwnSubject } from './rfc9068.ts'
+
+type Accepting = Pick<ProviderConfig, 'accept' | 'accessTokenType' | 'audience' | 'machineClients'>
+
+const MACHINES = [isOwnSubject, isKeycloakServiceAccount, isEntraApplication, isAuth0Machine]
+
+export function oidcRule(provider: Accepting): BearerRule {
+  const { accept, accessTokenType, audience, machineClients } = provider
+  return {
+    types: accept === 'access-token' && accessTokenType === 'at+jwt' ? ['at+jwt'] : ['jwt', undefined],
+    audience,
+    judge(verified) {
+      requireKind(verified, provider)
+      if (accept === 'id-token') return 'person'
+      const { claims } = verified
+      const client = clientOf(claims)
+      if (!MACHINES.some((isMachine) => isMachine(claims, client))) return 'person'
+      if (client !== undefined && machineClients.includes(client)) return 'machine'
+      throw new Refusal('denied', { detail: "this client is not among the provider's machineClients" })
+    },
+  }
+}
+
+function requireKind(verified: VerifiedJwt, { accept, accessTokenType, audience }: Accepting): void {
+  const { claims } = verified
+  if (claims['cnf'] !== undefined) throw wrongType('it is bound to a key and is no bearer')
+  if (accept === 'id-token') {
+    requireIdTokenKind(verified)
+    // OpenID Connect Core 3.1.3.7 points 4 and 5: of several audiences the authorized party must be the one we stand for.
+    if (claims.aud.length > 1 && claims['azp'] !== audience) throw new Refusal('token_audience_wrong', { detail: 'azp is another client' })
+    return
+  }
+  const typ = claims['typ']
+  if (typ !== undefined && typ !== 'Bearer') throw wrongType('its claims say that it is no access token')
+  // RFC 9068 tokens are told apart by their header; plain JWTs only by what they say.
+  if (accessTokenType === 'at+jwt') return
+  if (['nonce', 'at_hash', 'c_hash', 's_hash', 'events'].some((claim) => claims[claim] !== undefined))
+    throw wrongType('it has claims of an ID or logout token')
+}
+
+function wrongType(detail: string): Refusal {
+  return new Refusal('token_type_wrong', { detail })
+}

@@ -1,0 +1,60 @@
+/** Runs a prepared attempt through the journey: in its place among what the caller has going on, counted and timed. */
+import { type Attempt, access, type Outcome, type Steps } from '../access.ts'
+import type { Refusal } from '../errors.ts'
+import type { Act, Grant } from '../grant.ts'
+import { type Metrics, methodLabel, statusLabel } from '../metrics.ts'
+import type { InFlight, Place } from './in-flight.ts'
+
+export interface JourneyParts {
+  readonly steps: Steps
+  readonly metrics: Metrics
+  readonly inFlight: InFlight
+}
+
+/** An attempt, and what is done once it is granted. */
+export interface Prepared {
+  readonly attempt: Attempt
+  readonly act: Act
+  /** True when the answer goes on. */
+  readonly stream: boolean
+  /** True when the answer may turn out to go on. */
+  readonly mayGoOn?: boolean
+}
+
+/** The refusal with which it ended, or undefined when it was answered. Never rejects. */
+export type Journey = (prepared: Prepared) => Promise<Refusal | undefined>
+
+export function createJourney({ steps, metrics, inFlight }: JourneyParts): Journey {
+  return async ({ attempt, act, stream, mayGoOn = false }) => {
+    const began = performance.now()
+    const place = inFlight.place(steps.authorizer, stream)
+    const counted = mayGoOn ? countedOnceItGoesOn(act, place) : act
+    const outcome = await access({ ...steps, authorizer: place.authorizer }, attempt, counted).finally(place.leave)
+    const route = `${attempt.resource.type}/${attempt.resource.id}`
+    metrics.count('mandate_requests_total', {
+      route,
+      method: methodLabel(attempt.presented.method),
+      status: statusLabel(statusOf(outcome)),
+    })
+    const { provider, kind } = outcome.caller?.principal ?? { provider: 'none', kind: 'none' }
+    metrics.count('mandate_attempts_total', { provider, kind, result: outcome.result === 'refused' ? outcome.refusal.code : 'ok' })
+    const wentOn = stream || (outcome.result === 'acted' && outcome.acted.result === 'stream-closed')
+    if (!wentOn) metrics.observe('mandate_request_duration_seconds', { route }, (performance.now() - began) / 1000)
+    return outcome.result === 'refused' ? outcome.refusal : undefined
+  }
+}
+
+/** Counts an attempt among the streams from when its answer turns out to be one; there must be a place left. */
+function countedOnceItGoesOn(act: Act, place: Place): Act {
+  return (grant) => {
+    const streamOpened: Grant['streamOpened'] = async (upstreamAuditId) => {
+      place.goesOn()
+      await grant.streamOpened(upstreamAuditId)
+    }
+    return act({ ...grant, streamOpened })
+  }
+}
+
+function statusOf(outcome: Outcome): number {
+  return outcome.result === 'refused' ? outcome.refusal.status : outcome.acted.status
+}

@@ -1,0 +1,78 @@
+/** The example of forward-auth hangs together: configuration, the three ingresses, and what the guide shows of it. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { parse } from 'yaml'
+import { MANDATE_HEADERS } from '../../src/assume/identified.ts'
+import { advice } from '../../src/config/advice.ts'
+import { loadConfig } from '../../src/config/config.ts'
+import { contentOf, ROOT } from './files.ts'
+
+const FOLDER = 'examples/forward-auth'
+const NAMES = MANDATE_HEADERS.map(({ name }) => name)
+
+interface Traefik {
+  readonly http: {
+    readonly routers: Readonly<Record<string, { rule: string; service: string; middlewares?: readonly string[]; priority?: number }>>
+    readonly middlewares: {
+      readonly 'ask-mandate': { readonly forwardAuth: Readonly<Record<string, unknown>> }
+      readonly 'without-bearer': { readonly headers: Readonly<Record<string, Readonly<Record<string, string>>>> }
+    }
+    readonly services: Readonly<Record<string, { loadBalancer: { servers: ReadonlyArray<{ url: string }> } }>>
+  }
+}
+
+describe('examples/forward-auth', () => {
+  test('no identity header of a caller passes by a name that was forgotten', () => {
+    const nginx = contentOf(`${FOLDER}/nginx.conf`)
+    for (const name of NAMES) {
+      const variable = `$${name.slice('X-'.length).toLowerCase().replaceAll('-', '_')}`
+      const upstream = `$upstream_http_${name.toLowerCase().replaceAll('-', '_')}`
+      assert.ok(nginx.includes(`auth_request_set ${variable} ${upstream};`), name)
+      assert.ok(nginx.includes(`proxy_set_header ${name} ${variable};`), name)
+    }
+    const copied = /copy_headers (.*)/.exec(contentOf(`${FOLDER}/Caddyfile`))?.[1]?.split(' ')
+    assert.deepEqual(copied, [...NAMES, 'X-Request-Id'])
+    const { forwardAuth } = (parse(contentOf(`${FOLDER}/traefik.yaml`)) as Traefik).http.middlewares['ask-mandate']
+    assert.deepEqual(forwardAuth['authResponseHeaders'], [...NAMES, 'X-Request-Id'])
+    assert.equal(forwardAuth['trustForwardHeader'], false)
+  })
+
+  test('mandate.yaml loads, and is unwise where it means to be', async () => {
+    const config = await loadConfig(`${ROOT}/${FOLDER}/mandate.yaml`)
+    assert.deepEqual(
+      advice(config).map(({ path }) => path),
+      ['store.memory'],
+    )
+    const { forwardAuth, http } = config.listen
+    for (const file of ['nginx.conf', 'Caddyfile', 'traefik.yaml'])
+      for (const port of [forwardAuth?.port, http?.port]) assert.ok(contentOf(`${FOLDER}/${file}`).includes(`127.0.0.1:${port}`), file)
+    for (const { match } of config.routes)
+      for (const file of ['nginx.conf', 'Caddyfile', 'traefik.yaml']) assert.ok(contentOf(`${FOLDER}/${file}`).includes(match.host), file)
+  })
+
+  test('Traefik asks about the hosts of routes and about nothing of Mandate, and names only what there is', () => {
+    const { routers, middlewares, services } = (parse(contentOf(`${FOLDER}/traefik.yaml`)) as Traefik).http
+    for (const { service, middlewares: named = [] } of Object.values(routers)) {
+      assert.ok(Object.hasOwn(services, service), service)
+      for (const name of named) assert.ok(Object.hasOwn(middlewares, name), name)
+    }
+    const asking = Object.entries(routers).filter(([, { middlewares: named = [] }]) => named[0] === 'ask-mandate')
+    assert.deepEqual(
+      asking.map(([name]) => name),
+      ['service'],
+    )
+    const hosts = /Host\(`app\.example`\) \|\| Host\(`api\.example`\)/
+    assert.match(routers['service']?.rule ?? '', hosts)
+    assert.match(routers['sign-in']?.rule ?? '', new RegExp(`\\(${hosts.source}\\) && PathPrefix\\(\`/\\.mandate/\`\\)`))
+    assert.ok((routers['sign-in']?.priority ?? 0) > (routers['service']?.rule.length ?? 0), 'the longer rule has no chance by itself')
+    assert.equal(services['mandate']?.loadBalancer.servers[0]?.url, 'http://127.0.0.1:8080')
+    assert.equal(middlewares['ask-mandate'].forwardAuth['address'], 'http://127.0.0.1:4181/authorize?sign-in=redirect')
+    assert.equal(middlewares['without-bearer'].headers['customRequestHeaders']?.['Authorization'], '')
+  })
+
+  test('is what the guide shows', () => {
+    const shown = parse(/^```yaml\n(listen:[\s\S]*?)^```/m.exec(contentOf('docs/guides/forward-auth.md'))?.[1] ?? '')
+    const whole = parse(contentOf(`${FOLDER}/mandate.yaml`))
+    assert.deepEqual(shown, { listen: whole.listen, routes: whole.routes.slice(0, 1) })
+  })
+})

@@ -1,0 +1,202 @@
+/** A stage behind a real ingress: the configuration files of examples/forward-auth, with ports and names that this machine has. */
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import { request } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import type { TestContext } from 'node:test'
+import { parse } from 'yaml'
+import { type Browser, createBrowser } from '../fakes/browser.ts'
+import { type ConfigDraft, type Stage, setStage } from '../journeys/stage.ts'
+import { standIns } from '../journeys/world.ts'
+import { startCaddyAs } from './parts/caddy.ts'
+import { makeAuthority } from './parts/certificates.ts'
+import type { FrontServer } from './parts/front-server.ts'
+import { startNginxAs } from './parts/nginx.ts'
+import { freePorts, temporaryFolder } from './parts/process.ts'
+
+/** RFC 6455 1.3. */
+const WEB_SOCKET = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
+const EXAMPLES = join(import.meta.dirname, '../../examples/forward-auth')
+
+/** What differs between one ingress and the other. */
+export interface Ingress {
+  readonly name: string
+  readonly file: string
+  /** Writes names, port and certificate into the example as its operator would. */
+  readonly fill: (example: string, port: number, cert: string, key: string) => string
+  readonly start: (written: string) => Promise<FrontServer>
+}
+
+export const NGINX: Ingress = {
+  name: 'nginx',
+  file: 'nginx.conf',
+  fill: (example, port, cert, key) =>
+    example
+      .replaceAll('listen 443 ssl', `listen 127.0.0.1:${port} ssl`)
+      .replace('/etc/nginx/tls.crt', cert)
+      .replace('/etc/nginx/tls.key', key)
+      .replaceAll('.example', '.lab.localhost'),
+  start: startNginxAs,
+}
+
+export const CADDY: Ingress = {
+  name: 'Caddy',
+  file: 'Caddyfile',
+  fill: (example, port, cert, key) =>
+    example.replaceAll(/^([a-z]+\.example.*) \{$/gm, (_line, sites: string) => {
+      const addresses = sites.replaceAll(/([a-z]+)\.example/g, (_site, host: string) => `https://${host}.lab.localhost:${port}`)
+      return `${addresses} {\n\ttls ${cert} ${key}`
+    }),
+  start: startCaddyAs,
+}
+
+/** A request as it reached the service. */
+export interface Arrived {
+  readonly method: string
+  readonly url: string
+  readonly rawHeaders: readonly string[]
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+export interface IngressStage {
+  readonly stage: Stage
+  /** `https://mandate.lab.localhost:<port>`; `at('app')` and `at('api')` are the service's. */
+  readonly origin: string
+  at(host: string): string
+  browser(): Browser
+  arrived(): readonly Arrived[]
+  /** One request to the letter: the path is not normalised. */
+  ask(
+    origin: string,
+    path: string,
+    options?: { method?: string; headers?: Readonly<Record<string, string | string[]>>; body?: string },
+  ): Promise<Answer>
+  /** The same for an answer that goes on. */
+  open(origin: string, path: string, headers?: Readonly<Record<string, string>>): Promise<IncomingMessage>
+  /** A WebSocket handshake: its status, and the connection when that is 101. */
+  webSocket(origin: string, path: string, headers?: Readonly<Record<string, string>>): Promise<{ status: number; socket?: Duplex }>
+}
+
+/** Sets it up; all of it is gone when the test ends. */
+export async function setIngressStage(t: TestContext, ingress: Ingress): Promise<IngressStage> {
+  const [[port = 0, http = 0, asks = 0], { arrived, service }, folder, authority] = await Promise.all([
+    freePorts(3),
+    startService(t),
+    temporaryFolder('ingress'),
+    makeAuthority('Ingress authority'),
+  ])
+  t.after(() => folder.remove())
+  const origin = `https://mandate.lab.localhost:${port}`
+  const toHere = (example: string) =>
+    example
+      .replaceAll('127.0.0.1:8080', `127.0.0.1:${http}`)
+      .replaceAll('127.0.0.1:4181', `127.0.0.1:${asks}`)
+      .replaceAll('127.0.0.1:3000', service)
+  const stage = await setStage(t, (options) => standIns({ ...options, origin }), {
+    async configure(config) {
+      const example: ConfigDraft = parse((await readFile(join(EXAMPLES, 'mandate.yaml'), 'utf8')).replaceAll('.example', '.lab.localhost'))
+      config['publicUrl'] = origin
+      config['routes'] = example['routes']
+      config.listen = {
+        ...example.listen,
+        http: { port: http },
+        forwardAuth: { ...(example.listen['forwardAuth'] as object), port: asks },
+        operations: { port: 0 },
+      }
+    },
+  })
+  const pair = await authority.issue({ commonName: 'ingress', hosts: ['mandate', 'app', 'api'].map((host) => `${host}.lab.localhost`) })
+  const [cert, key] = [join(folder.path, 'tls.crt'), join(folder.path, 'tls.key')]
+  await Promise.all([writeFile(cert, pair.certPem), writeFile(key, pair.keyPem, { mode: 0o600 })])
+  const written = ingress.fill(toHere(await readFile(join(EXAMPLES, ingress.file), 'utf8')), port, cert, key)
+  const front = await ingress.start(written)
+  t.after(() => front.stop())
+  const ca = authority.certPem
+
+  const send = (of: string, path: string, method: string, headers: Readonly<Record<string, string | string[]>>) => {
+    const { host, hostname } = new URL(of)
+    return request({ host: '127.0.0.1', port, servername: hostname, ca, path, method, headers: { host, ...headers }, agent: false })
+  }
+  return {
+    stage,
+    origin,
+    at: (host) => `https://${host}.lab.localhost:${port}`,
+    browser: () => createBrowser({ ca }),
+    arrived: () => arrived,
+    async ask(of, path, { method = 'GET', headers = {}, body } = {}) {
+      const sent = send(of, path, method, body === undefined ? headers : { ...headers, 'content-length': String(Buffer.byteLength(body)) })
+      sent.end(body)
+      const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+      return { status: answer.statusCode ?? 0, headers: answer.headers, body: await text(answer) }
+    },
+    async open(of, path, headers = {}) {
+      const sent = send(of, path, 'GET', headers)
+      t.after(() => sent.destroy())
+      sent.on('error', () => undefined)
+      sent.end()
+      const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+      return answer
+    },
+    webSocket(of, path, headers = {}) {
+      const handshake = {
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+      }
+      const sent = send(of, path, 'GET', { ...handshake, ...headers })
+      t.after(() => sent.destroy())
+      sent.end()
+      return new Promise((resolve, reject) => {
+        sent.once('error', reject)
+        sent.once('response', (answer) => {
+          answer.resume()
+          resolve({ status: answer.statusCode ?? 0 })
+        })
+        sent.once('upgrade', (_answer, socket) => {
+          socket.on('error', () => undefined)
+          t.after(() => socket.destroy())
+          resolve({ status: 101, socket })
+        })
+      })
+    },
+  }
+}
+
+/** A service that keeps what reached it, sends events at /events, and says back what comes over a WebSocket. */
+async function startService(t: TestContext): Promise<{ readonly arrived: readonly Arrived[]; readonly service: string }> {
+  const arrived: Arrived[] = []
+  const keep = ({ method = '', url = '', rawHeaders }: IncomingMessage) => void arrived.push({ method, url, rawHeaders })
+  const server = createServer((incoming, response) => {
+    keep(incoming)
+    if (incoming.url === '/events') return void response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: one\n\n')
+    incoming.resume()
+    response.writeHead(200, { 'set-cookie': 'theme=dark; Path=/', 'service-worker-allowed': '/' })
+    response.end(`hello ${String(incoming.headers['x-mandate-subject'])}`)
+  })
+  server.on('upgrade', (incoming, socket) => {
+    keep(incoming)
+    socket.on('error', () => undefined)
+    const accept = createHash('sha1').update(`${incoming.headers['sec-websocket-key']}${WEB_SOCKET}`).digest('base64')
+    const lines = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: websocket', `Sec-WebSocket-Accept: ${accept}`]
+    socket.write(`${lines.join('\r\n')}\r\n\r\n`)
+    socket.pipe(socket)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { arrived, service: `127.0.0.1:${(server.address() as AddressInfo).port}` }
+}

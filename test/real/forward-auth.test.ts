@@ -1,0 +1,234 @@
+/** Forward-auth behind a real nginx and a real Caddy, each with its example's configuration. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type TestContext, test } from 'node:test'
+import type { Browser } from '../fakes/browser.ts'
+import { findForm } from '../fakes/html-form.ts'
+import { eventually } from '../fakes/raw-http.ts'
+import { bearerOf, cookieOf } from '../journeys/asks.ts'
+import { type Arrived, CADDY, type IngressStage, NGINX, setIngressStage } from './forward-auth-stage.ts'
+import { launchChromium } from './parts/chromium.ts'
+
+const bound = { timeout: 120_000 }
+/** Two seconds, at three times their value. */
+const BOUND_MS = 6_000
+
+const robot = ({ stage }: IngressStage) => ({ authorization: `Bearer ${stage.world.issuer.mintAccessToken({ client: 'robot' })}` })
+const named = ({ rawHeaders }: Arrived, name: RegExp) => rawHeaders.filter((each, at) => at % 2 === 0 && name.test(each))
+const lineOf = ({ rawHeaders }: Arrived, name: string) =>
+  rawHeaders.find((_each, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === name)
+
+for (const ingress of [NGINX, CADDY]) {
+  const behind = (what: string, run: (ground: IngressStage, t: TestContext) => Promise<void>) =>
+    void test(`behind ${ingress.name} ${what}`, bound, async (t) => run(await setIngressStage(t, ingress), t))
+
+  behind('who is nobody, is a stranger or is not allowed reaches nothing', async (ground) => {
+    const { stage, ask, at, arrived } = ground
+    const nobody = await ask(at('api'), '/x')
+    assert.equal(nobody.status, 401)
+    assert.match(String(nobody.headers['www-authenticate']), /^Bearer realm="mandate"/)
+    for (const method of ['GET', 'POST', 'DELETE']) {
+      assert.equal((await ask(at('app'), '/x', { method, headers: { accept: 'application/json' } })).status, 401)
+      assert.equal((await ask(at('api'), '/x', { method, headers: { authorization: 'Bearer a.b.c' } })).status, 401)
+      assert.equal((await ask(at('api'), '/x', { method, headers: { authorization: bearerOf(stage, 'alice') } })).status, 403)
+      assert.equal((await ask(at('app'), '/x', { method, headers: robot(ground) })).status, 403)
+    }
+    assert.equal((await ask(ground.origin, '/authorize', { headers: robot(ground) })).status, 404)
+    for (const path of ['/.mandate/authorize', '/.mandate/other', '/ask-mandate/../.mandate/x'])
+      assert.ok([400, 404].includes((await ask(at('api'), path, { headers: robot(ground) })).status), path)
+    assert.deepEqual(arrived(), [])
+  })
+
+  behind('a path that can be read in two ways reaches nothing, whatever the caller says was asked', async (ground) => {
+    const { ask, at, arrived } = ground
+    const said = { 'x-forwarded-uri': '/x', 'x-forwarded-method': 'GET', 'x-original-url': `${at('api')}/x`, 'x-original-method': 'GET' }
+    for (const path of ['//x', '/a//b', '/a/../b', '/./b', '/%2e%2e/b', '/a%2Fb', '/a;b', '/a\\b', '/a%5Cb'])
+      assert.equal((await ask(at('api'), path, { headers: { ...robot(ground), ...said } })).status, 400, path)
+    assert.deepEqual(arrived(), [])
+    for (const path of ['/x', '/a/b?c=%2F..%2F&d=//', '/%C3%A9/a%20b'])
+      assert.equal((await ask(at('api'), path, { headers: { ...robot(ground), ...said } })).status, 200, path)
+    assert.deepEqual(
+      arrived().map(({ url }) => url),
+      ['/x', '/a/b?c=%2F..%2F&d=//', '/%C3%A9/a%20b'],
+    )
+  })
+
+  behind('whatever headers a caller makes up, who asks is said once and by Mandate', async (ground) => {
+    const { stage, ask, at, arrived } = ground
+    const lies = ['X-Mandate-Subject', 'x-mandate-GROUPS', 'X-Mandate-Actor', 'X_Mandate_Subject', 'X-Mandate_Subject', 'X.Mandate.Subject']
+    const headers = {
+      ...robot(ground),
+      ...Object.fromEntries(lies.map((name) => [name, 'admin'])),
+      'X-HTTP-Method-Override': 'DELETE',
+      'X-Forwarded-For': '203.0.113.9',
+      'X-Forwarded-Host': at('app').slice('https://'.length),
+      'X-Forwarded-Proto': 'http',
+      'X-Forwarded-Method': 'DELETE',
+      'X-Forwarded-Uri': '/lie',
+      Connection: 'close, X-Mandate-Subject, X-Mandate-Kind, X-Mandate-Issuer',
+    }
+    const answer = await ask(at('api'), '/true', { method: 'POST', headers, body: 'kept' })
+    assert.deepEqual([answer.status, answer.body], [200, 'hello robot'])
+    const [request] = arrived()
+    assert.ok(request !== undefined)
+    assert.deepEqual([request.method, request.url], ['POST', '/true'])
+    assert.deepEqual(named(request, /mandate.subject/i), ['X-Mandate-Subject'])
+    assert.deepEqual([lineOf(request, 'x-mandate-kind'), lineOf(request, 'authorization')], ['machine', undefined])
+    assert.deepEqual(
+      named(request, /method|mandate.actor|mandate.groups/i).filter((name) => !/^x-forwarded-method$/i.test(name)),
+      [],
+    )
+    assert.doesNotMatch(request.rawHeaders.join('\n'), /admin|203\.0\.113|bearer/i)
+    const granted = stage.audit('granted').at(-1)
+    assert.deepEqual([granted?.address, granted?.action, granted?.properties['path']], ['127.0.0.1', 'post', '/true'])
+    assert.equal(stage.audit('effect').at(-1)?.effect, 'POST /true')
+  })
+
+  behind('a person signs in, reads, writes from their own pages, and is out within two seconds of signing out', async (ground) => {
+    const { stage, origin, at, ask, arrived } = ground
+    const browser = ground.browser()
+    const landed = await browser.signIn(`${at('app')}/page?x=1`, 'alice')
+    assert.deepEqual([landed.status, landed.url, landed.body], [200, `${at('app')}/page?x=1`, 'hello alice'], landed.trail.join('\n'))
+    const again = await browser.get(`${at('app')}/again`)
+    assert.deepEqual([again.status, again.headers['service-worker-allowed']], [200, undefined])
+    const seen = arrived().at(-1)
+    assert.ok(seen !== undefined)
+    assert.equal(
+      lineOf(seen, 'cookie')
+        ?.trim()
+        .replace(/^;\s*|;$/g, ''),
+      'theme=dark',
+      'no cookie of ours',
+    )
+    assert.match(cookieOf(browser, { origin: at('app') }), /__Host-mandate=[\w-]{43}/)
+    const mixed = `a=1; ${cookieOf(browser, { origin: at('app') })}; b=2`
+    assert.equal((await ask(at('app'), '/mixed', { headers: { cookie: mixed } })).status, 200)
+    const cookies = (lineOf(arrived().at(-1) ?? seen, 'cookie') ?? '').split(';').map((pair) => pair.trim())
+    assert.deepEqual(cookies.filter(Boolean).sort(), ['a=1', 'b=2', 'theme=dark'])
+
+    const write = (headers: Readonly<Record<string, string>>) =>
+      ask(at('app'), '/x', { method: 'POST', body: 'a', headers: { ...headers, cookie: cookieOf(browser, { origin: at('app') }) } })
+    const before = arrived().length
+    for (const from of ['https://evil.example', origin, at('api'), 'null']) assert.equal((await write({ origin: from })).status, 403, from)
+    assert.equal((await write({})).status, 403)
+    assert.equal(arrived().length, before)
+    assert.equal((await write({ origin: at('app') })).status, 200)
+
+    await signOut(browser, origin)
+    const out = await eventually(
+      () => browser.get(`${at('app')}/x`, { headers: { accept: 'application/json' } }),
+      ({ status }) => status === 401,
+      BOUND_MS,
+    )
+    assert.equal(out.headers.location, undefined)
+    assert.match((await browser.get(`${at('app')}/x`)).headers.location ?? '', new RegExp(`^${origin}/\\.mandate/authorize\\?`))
+    assert.equal(stage.audit('refused').at(-1)?.code, 'login_ended')
+  })
+
+  behind('events and a WebSocket pass, and a WebSocket with a cookie needs the Origin of its host', async (ground) => {
+    const { at, open, webSocket, arrived } = ground
+    const events = await open(at('api'), '/events', robot(ground))
+    assert.equal(events.statusCode, 200)
+    assert.match(String((await once(events, 'data'))[0]), /data: one/)
+    const { status, socket } = await webSocket(at('api'), '/socket', robot(ground))
+    assert.equal(status, 101)
+    socket?.write('over and back')
+    assert.equal(String((await once(socket ?? events, 'data'))[0]), 'over and back')
+    assert.equal(ground.stage.audit('effect').at(-1)?.effect, 'GET /socket')
+
+    const browser = ground.browser()
+    await browser.signIn(`${at('app')}/`, 'alice')
+    const cookie = cookieOf(browser, { origin: at('app') })
+    const before = arrived().length
+    for (const headers of [{}, { origin: 'https://evil.example' }, { origin: at('api') }] as ReadonlyArray<Record<string, string>>)
+      assert.equal((await webSocket(at('app'), '/socket', { cookie, ...headers })).status, 403)
+    assert.equal((await webSocket(at('app'), '/socket')).status, 401)
+    assert.equal(arrived().length, before)
+    const connection = 'Upgrade, X-Mandate-Subject, X-Mandate-Issuer'
+    assert.equal((await webSocket(at('app'), '/socket', { cookie, origin: at('app'), connection })).status, 101)
+    assert.equal(lineOf(arrived().at(-1) ?? { method: '', url: '', rawHeaders: [] }, 'x-mandate-subject'), 'alice')
+  })
+
+  behind('a page in Chromium is led to sign in, writes and opens a WebSocket, and a page of another host does not', async (ground, t) => {
+    const { stage, at, arrived } = ground
+    const chromium = await launchChromium()
+    t.after(() => chromium.close())
+    const page = await (await chromium.newContext({ ignoreHTTPSErrors: true })).newPage()
+    await page.goto(`${at('app')}/page?x=1`)
+    await page.getByRole('button', { name: /^alice/ }).click()
+    await page.getByText('hello alice').waitFor()
+    assert.equal(page.url(), `${at('app')}/page?x=1`)
+    const write = (url: string) =>
+      page.evaluate(
+        `fetch('${url}', { method: 'POST', credentials: 'include', mode: 'no-cors' }).then(({ status }) => status, () => 'blocked')`,
+      )
+    const opens = (url: string) =>
+      page.evaluate(`new Promise((done) => { const socket = new WebSocket('${url.replace('https:', 'wss:')}')
+        socket.onopen = () => done('open'); socket.onerror = () => done('refused') })`)
+    assert.equal(await write(`${at('app')}/written`), 200)
+    assert.equal(await opens(`${at('app')}/socket`), 'open')
+    assert.deepEqual(
+      stage.audit('effect').map(({ effect }) => effect),
+      ['POST /written', 'GET /socket'],
+    )
+    // Of the same site, so that the cookie comes along.
+    await page.setExtraHTTPHeaders(robot(ground))
+    await page.goto(`${at('api')}/`)
+    await page.setExtraHTTPHeaders({})
+    // Icons are asked for whenever the browser likes.
+    const acted = () => arrived().filter(({ url }) => ['/written', '/socket'].includes(url)).length
+    const before = acted()
+    await write(`${at('app')}/written`)
+    assert.equal(await opens(`${at('app')}/socket`), 'refused')
+    assert.equal(acted(), before)
+    assert.deepEqual(
+      stage
+        .audit('refused')
+        .slice(-2)
+        .map(({ code, resource }) => [code, resource]),
+      [
+        ['origin_refused', 'route/app'],
+        ['origin_refused', 'route/app'],
+      ],
+    )
+  })
+
+  behind('nothing passes while Mandate cannot tell, or is not there', async (ground) => {
+    const { stage, at, arrived, ask } = ground
+    const browser = ground.browser()
+    await browser.signIn(`${at('app')}/`, 'alice')
+    await stage.world.storeDown()
+    const unsure = await eventually(
+      () => browser.get(`${at('app')}/x`),
+      ({ status }) => status === 503,
+      BOUND_MS,
+    )
+    assert.equal(unsure.headers['set-cookie'], undefined)
+    const before = arrived().length
+    await stage.replicas[0]?.stop()
+    for (const host of ['app', 'api']) assert.ok([500, 502].includes((await ask(at(host), '/x', { headers: robot(ground) })).status))
+    assert.equal(arrived().length, before)
+  })
+}
+
+test('nginx makes 500 of what it does not know, and nothing passes, when its configuration puts no status back', bound, async (t) => {
+  const fill: typeof NGINX.fill = (example, ...more) => NGINX.fill(example.replace('error_page 500 = @refused;', ''), ...more)
+  const ground = await setIngressStage(t, { ...NGINX, fill })
+  assert.equal((await ground.ask(ground.at('api'), '/a//b', { headers: robot(ground) })).status, 500)
+  await ground.stage.world.storeDown()
+  const headers = { cookie: `__Host-mandate=${'A'.repeat(43)}` }
+  await eventually(
+    () => ground.ask(ground.at('app'), '/x', { headers }),
+    ({ status }) => status === 500,
+    BOUND_MS,
+  )
+  assert.equal(ground.stage.audit('refused').at(-1)?.code, 'store_unavailable')
+  assert.deepEqual(ground.arrived(), [])
+})
+
+async function signOut(browser: Browser, origin: string): Promise<void> {
+  const page = await browser.get(`${origin}/logout`)
+  const { hidden } = findForm(page.body, page.url) ?? {}
+  const answer = await browser.post(`${origin}/logout`, { ...hidden }, { origin })
+  assert.equal(answer.status, 200, answer.body)
+}
