@@ -8,6 +8,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { Refusal } from '../errors.ts'
+import { passedOn } from './spent-buffers.ts'
 
 class CallerBody extends Readable {
   readonly #request: IncomingMessage
@@ -17,6 +18,7 @@ class CallerBody extends Readable {
   #seen = 0
   readonly #onData = (chunk: Buffer) => {
     this.#seen += chunk.length
+    passedOn(chunk.length)
     if (this.#seen > this.#limit) this.destroy(tooLarge(this.#limit))
     else if (!this.push(chunk)) this.#request.pause()
   }

@@ -55,6 +55,7 @@ export class Ends implements Cut {
   #released = false
   /** The first of the reasons that came about. */
   cause: EndCause | undefined
+  pauseMs: number | undefined
 
   /** `caller` is what closes when the caller goes away: the answer, or the connection. */
   constructor(grant: Grant, caller: EventEmitter, stopping: AbortSignal) {

@@ -15,15 +15,21 @@ import { type Ends, whyEnded } from './ends.ts'
 import { finished, unlessOver } from './finished.ts'
 import type { Forwarded, OnHead, Upstream, UpstreamHead } from './upstream.ts'
 
-/** Where requests go, and how long answers may take. */
-export interface ExchangeTarget {
-  readonly upstream: Upstream
+/** How long answers may take, and who is told of those that go on. */
+export interface ExchangeBounds {
   readonly streamMaxAgeMs: number
   readonly answerWithinMs: number
+  /** How long an answer that does not go on may pause once it has begun; undefined for `streamMaxAgeMs`. */
+  readonly pauseMs?: number
   /** Told when an answer that goes on begins (+1) and ends (-1). */
   readonly liveStreams: (change: 1 | -1) => void
   /** Fires when this replica stops: answers that go on are then ended as if they had reached their age. */
   readonly stopping: AbortSignal
+}
+
+/** Where requests go, and how long answers may take. */
+export interface ExchangeTarget extends ExchangeBounds {
+  readonly upstream: Upstream
 }
 
 /** What of an answer's head passes on, and what kind of answer it begins. */
@@ -37,6 +43,7 @@ export interface PassedHead {
 }
 
 export interface Exchanged {
+  readonly upstream: Upstream
   readonly request: IncomingMessage
   readonly response: ServerResponse
   /** Path and query, the bytes that were decided on. */
@@ -53,7 +60,7 @@ const REST_WITHIN_MS = 60_000
 const REST_WITHIN_MS_WHEN_ENDED = 1_000
 
 /** Runs it to its end. Before the answer's head is written it throws Refusals; after that it reports. */
-export async function exchange(target: ExchangeTarget, asked: Exchanged, grant: Grant, ends: Ends): Promise<Acted | 'again'> {
+export async function exchange(target: ExchangeBounds, asked: Exchanged, grant: Grant, ends: Ends): Promise<Acted | 'again'> {
   const { request, response } = asked
   let again = false
   let live = false
@@ -88,15 +95,16 @@ export async function exchange(target: ExchangeTarget, asked: Exchanged, grant: 
     passed = found
     if (found.goesOn) return beginStream(head, found)
     begin(head, found)
+    ends.pauseMs = target.pauseMs
     unlessOver(response, () => ends.begun(target.streamMaxAgeMs))
     return response
   }
 
   let forwarded: Forwarded
   try {
-    const { path, headers, body } = asked
+    const { upstream, path, headers, body } = asked
     const { answerWithinMs } = target
-    forwarded = await target.upstream.forward({ method: request.method ?? 'GET', path, headers, body, cut: ends, answerWithinMs }, onHead)
+    forwarded = await upstream.forward({ method: request.method ?? 'GET', path, headers, body, cut: ends, answerWithinMs }, onHead)
   } finally {
     over = true
     if (live) target.liveStreams(-1)

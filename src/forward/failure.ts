@@ -1,5 +1,8 @@
 /** Words for what kept an upstream from being reached. */
 
+/** That a connection was not had in its time: asking the same server again would take as long. */
+export const CONNECT_LATE = 'connecting took too long'
+
 /** Why the upstream could not be reached, from a closed list of words: error messages of libraries are not repeated. */
 export function causeOf(error: Error): string {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
@@ -10,7 +13,7 @@ export function causeOf(error: Error): string {
     case 'EAI_AGAIN':
       return 'its name does not resolve'
     case 'UND_ERR_CONNECT_TIMEOUT':
-      return 'connecting took too long'
+      return CONNECT_LATE
     case 'ECONNRESET':
     case 'UND_ERR_SOCKET':
       return 'the connection was closed'

@@ -12,7 +12,7 @@ import { request as requestHttps } from 'node:https'
 import type { Socket } from 'node:net'
 import type { HeaderLine } from '../credential.ts'
 import { Refusal } from '../errors.ts'
-import { causeOf } from './failure.ts'
+import { CONNECT_LATE, causeOf } from './failure.ts'
 import type { UpgradeAnswer, UpgradeRequest } from './upstream.ts'
 
 export interface UpgradeOrigin {
@@ -20,6 +20,8 @@ export interface UpgradeOrigin {
   /** PEM certificates to trust instead of the system's; asked for at each connection. */
   readonly ca: (() => string) | undefined
   readonly connectWithinMs: number
+  /** Told whether the connection could be had. */
+  readonly onReached?: ((reached: boolean) => void) | undefined
 }
 
 /** A peer that is gone without a word is noticed this long after the last byte, and ten probes of a second. */
@@ -30,10 +32,13 @@ export function askUpgrade(to: UpgradeOrigin, asked: UpgradeRequest): Promise<Up
   const { promise, resolve, reject } = Promise.withResolvers<UpgradeAnswer>()
   const request = begin(to, asked)
   const late = setTimeout(() => request.destroy(new Refusal('upstream_timeout')), asked.answerWithinMs)
-  const connecting = setTimeout(
-    () => request.destroy(new Refusal('upstream_unavailable', { detail: 'connecting took too long' })),
-    to.connectWithinMs,
-  )
+  const connecting = setTimeout(() => request.destroy(new Refusal('upstream_unavailable', { detail: CONNECT_LATE })), to.connectWithinMs)
+  let reached = false
+  const isReached = () => {
+    reached = true
+    clearTimeout(connecting)
+    to.onReached?.(true)
+  }
   const unwanted = () => request.destroy(new Refusal('upstream_broke', { detail: 'no answer was begun' }))
   const settle = () => {
     clearTimeout(late)
@@ -42,11 +47,12 @@ export function askUpgrade(to: UpgradeOrigin, asked: UpgradeRequest): Promise<Up
   }
   asked.cut.listen(unwanted)
   request.once('socket', (socket) => {
-    socket.once(socket.connecting && 'encrypted' in socket ? 'secureConnect' : 'connect', () => clearTimeout(connecting))
+    socket.once(socket.connecting && 'encrypted' in socket ? 'secureConnect' : 'connect', isReached)
   })
   // Stays after the answer came: an error of a connection that nobody reads any more must not end the process.
   request.on('error', (error) => {
     settle()
+    if (!reached && !asked.cut.over) to.onReached?.(false)
     reject(error instanceof Refusal ? error : new Refusal('upstream_unavailable', { detail: causeOf(error) }))
   })
   request.once('upgrade', (answer, connection, early) => {

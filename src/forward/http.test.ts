@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { eventually, OK, type RawAnswering } from '../../test/fakes/raw-http.ts'
-import { Refusal } from '../errors.ts'
+import { Refusal, type RefusalCode } from '../errors.ts'
 import { chunked, cutBy, fetchBy, refusesWith, stageUpstream as stage } from './http.fake.ts'
 
 suite('an upstream over HTTP', () => {
@@ -39,30 +39,41 @@ suite('an upstream over HTTP', () => {
     assert.equal(seen.forwarded.bytes, body.length)
   })
 
-  for (const [what, answer] of [
-    ['resets before its head', (socket) => void socket.resetAndDestroy()],
-    ['closes before its head', (socket) => void socket.destroy()],
-    ['breaks off within its head', (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Le')],
-    ['talks something else', (socket) => void socket.end('SSH-2.0-OpenSSH_9.9\r\n')],
-    ['names two lengths', (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd')],
+  for (const [code, what, answer] of [
+    ['upstream_unavailable', 'resets before its head', (socket) => void socket.resetAndDestroy()],
+    ['upstream_unavailable', 'closes before its head', (socket) => void socket.destroy()],
+    ['upstream_unavailable', 'says Continue unasked', (socket) => void socket.write('HTTP/1.1 100 Continue\r\n\r\n')],
     [
-      'names a length and chunks',
-      (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
-    ],
-    ['folds a header', (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Type: a\r\n b\r\nContent-Length: 0\r\n\r\n')],
-    ['says Continue unasked', (socket) => void socket.write('HTTP/1.1 100 Continue\r\n\r\n')],
-    [
+      'upstream_unavailable',
       'changes protocol unasked',
       (socket) => void socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'),
     ],
+    ['upstream_unavailable', 'breaks off within its head', (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Le')],
+    ['upstream_broke', 'talks something else', (socket) => void socket.end('SSH-2.0-OpenSSH_9.9\r\n')],
     [
+      'upstream_broke',
+      'names two lengths',
+      (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd'),
+    ],
+    [
+      'upstream_broke',
+      'names a length and chunks',
+      (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
+    ],
+    [
+      'upstream_broke',
+      'folds a header',
+      (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Type: a\r\n b\r\nContent-Length: 0\r\n\r\n'),
+    ],
+    [
+      'upstream_broke',
       'sends more header than anybody needs',
       (socket) => void socket.write(`HTTP/1.1 200 OK\r\nX: ${'a'.repeat(70_000)}\r\nContent-Length: 0\r\n\r\n`),
     ],
-  ] as ReadonlyArray<readonly [string, RawAnswering]>) {
-    test(`is unavailable when it ${what}, and the next request has a new connection`, async (t) => {
+  ] as ReadonlyArray<readonly [RefusalCode, string, RawAnswering]>) {
+    test(`is ${code} when it ${what}, and the next request has a new connection`, async (t) => {
       const { raw, upstream } = await stage(t, (socket, head, nth) => (nth === 0 ? answer(socket, head, nth) : void socket.write(OK)))
-      await refusesWith('upstream_unavailable', fetchBy(upstream))
+      await refusesWith(code, fetchBy(upstream))
       assert.equal((await fetchBy(upstream)).head?.status, 200)
       assert.equal(raw.connections.length, 2)
       assert.ok(raw.connections[0]?.socket.destroyed || raw.connections[0]?.socket.readableEnded)

@@ -1,7 +1,8 @@
 /**
  * Upstreams over HTTP/1.1 on undici's `Pool.dispatch`: pooled connections, no redirects, no retries, no cookies.
  *
- * `bodyTimeout` is off because a quiet watch is not a fault; what bounds a stream is being cut. The time to the head
+ * `bodyTimeout` is off because a quiet watch is not a fault; what bounds a stream is being cut. Whether an answer may pause
+ * is known with its head; its pauses are counted only while nothing of it waits for the caller. The time to the head
  * is bounded by our own timer, since undici's would also cut an upload that takes long: it runs anew with every piece
  * of the body that the upstream takes, and from the last one on until the head.
  */
@@ -11,6 +12,7 @@ import type { HeaderLine } from '../credential.ts'
 import { Refusal } from '../errors.ts'
 import { causeOf } from './failure.ts'
 import { askUpgrade, KEEP_ALIVE_MS } from './http-upgrade.ts'
+import { passedOn } from './spent-buffers.ts'
 import type { Forwarded, OnHead, Upstream, UpstreamHead, UpstreamRequest } from './upstream.ts'
 
 export interface HttpUpstreamOptions {
@@ -21,10 +23,13 @@ export interface HttpUpstreamOptions {
   readonly connectWithinMs?: number
   /** A caller that takes nothing for this long while bytes wait for it is treated as gone. */
   readonly stalledAfterMs?: number
+  /** Told whether a connection could be had, each time that one was tried. */
+  readonly onReached?: (reached: boolean) => void
 }
 
 /** Creates an upstream. Throws when `ca` cannot be read: an unreadable CA is never an empty one. */
-export function createHttpUpstream({ origin, ca, connectWithinMs = 5_000, stalledAfterMs = 60_000 }: HttpUpstreamOptions): Upstream {
+export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
+  const { origin, ca, connectWithinMs = 5_000, stalledAfterMs = 60_000, onReached } = options
   const pool = new Pool(origin, {
     connections: null,
     pipelining: 1,
@@ -41,9 +46,13 @@ export function createHttpUpstream({ origin, ca, connectWithinMs = 5_000, stalle
       ...(ca === undefined ? {} : { ca: ca() }),
     },
   })
+  if (onReached !== undefined) {
+    pool.on('connect', () => onReached(true))
+    pool.on('connectionError', () => onReached(false))
+  }
   return {
     forward: (request, onHead) => new Exchange(request, onHead, stalledAfterMs).run(pool),
-    upgrade: (request) => askUpgrade({ origin, ca, connectWithinMs }, request),
+    upgrade: (request) => askUpgrade({ origin, ca, connectWithinMs, onReached }, request),
     close: () => pool.destroy(),
   }
 }
@@ -58,6 +67,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #callerGone = () => this.#end('caller-gone')
   readonly #resume = () => {
     clearTimeout(this.#stalled)
+    this.#watchPause()
     this.#controller?.resume()
   }
   readonly #letGo = () => {
@@ -70,9 +80,21 @@ class Exchange implements Dispatcher.DispatchHandler {
   #destination: Writable | undefined
   #timer: NodeJS.Timeout | undefined
   #stalled: NodeJS.Timeout | undefined
+  #pause: NodeJS.Timeout | undefined
+  #firstTurn = false
   #headSeen = false
   #settled = false
   #bytes = 0
+
+  static #turnOver(this: void, exchange: Exchange): void {
+    exchange.#firstTurn = false
+    exchange.#letGo()
+    exchange.#watchPause()
+  }
+
+  static #paused(this: void, exchange: Exchange): void {
+    exchange.#end('upstream-paused')
+  }
 
   constructor(request: UpstreamRequest, onHead: OnHead, stalledAfterMs: number) {
     this.#request = request
@@ -107,7 +129,9 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   /** Starts the bound on the next step towards the answer's head. */
   #expectProgress(): void {
-    if (this.#headSeen || this.#settled) return
+    if (this.#settled) return
+    // A caller that still sends may be what the answer waits for.
+    if (this.#headSeen) return void this.#pause?.refresh()
     if (this.#timer === undefined) this.#timer = setTimeout(() => this.#fail(this.#late()), this.#request.answerWithinMs)
     else this.#timer.refresh()
   }
@@ -150,6 +174,18 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (destination.destroyed) return this.#end('caller-gone')
     destination.on('drain', this.#resume)
     destination.once('close', this.#callerGone)
+    if (this.#request.cut.pauseMs === undefined) return
+    // Most answers are whole within this turn, and need no bound.
+    this.#firstTurn = true
+    setImmediate(Exchange.#turnOver, this)
+  }
+
+  /** Starts the bound on a pause of the answer anew, unless it is held back for the caller. */
+  #watchPause(): void {
+    const { pauseMs } = this.#request.cut
+    if (pauseMs === undefined || this.#settled || this.#firstTurn || this.#destination?.writableNeedDrain !== false) return
+    if (this.#pause === undefined) this.#pause = setTimeout(Exchange.#paused, pauseMs, this)
+    else this.#pause.refresh()
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -158,14 +194,18 @@ class Exchange implements Dispatcher.DispatchHandler {
     // The first piece is often the last: for the rest of this turn it is held, so that it can go out with the end.
     const isFirst = this.#bytes === 0
     this.#bytes += chunk.length
+    passedOn(chunk.length)
     if (!isFirst) return this.#pass(chunk)
     this.#held = chunk
-    setImmediate(this.#letGo)
+    if (!this.#firstTurn) setImmediate(this.#letGo)
   }
 
   #pass(chunk: Buffer): void {
-    if (this.#destination === undefined || this.#destination.destroyed || this.#destination.write(chunk)) return
+    if (this.#destination === undefined || this.#destination.destroyed) return
+    if (this.#destination.write(chunk)) return this.#watchPause()
     this.#controller?.pause()
+    clearTimeout(this.#pause)
+    this.#pause = undefined
     clearTimeout(this.#stalled)
     this.#stalled = setTimeout(this.#callerGone, this.#stalledAfterMs)
   }
@@ -184,9 +224,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#headSeen) return this.#settle({ bytes: this.#bytes, end: 'upstream-broke' })
     // The body's own refusal (too large) comes back as the request's error.
     if (error instanceof Refusal) return this.#fail(error)
+    if (error instanceof errors.HeadersTimeoutError) return this.#fail(new Refusal('upstream_timeout'))
     this.#fail(
-      error instanceof errors.HeadersTimeoutError
-        ? new Refusal('upstream_timeout')
+      isNoAnswer(error)
+        ? new Refusal('upstream_broke', { detail: 'its answer is not HTTP/1.1 within our bounds' })
         : new Refusal('upstream_unavailable', { detail: causeOf(error) }),
     )
   }
@@ -214,10 +255,17 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#settled = true
     clearTimeout(this.#timer)
     clearTimeout(this.#stalled)
+    clearTimeout(this.#pause)
     this.#request.cut.listen(undefined)
     this.#destination?.removeListener('drain', this.#resume)
     this.#destination?.removeListener('close', this.#callerGone)
   }
+}
+
+/** True for what came as an answer and is none. */
+function isNoAnswer(error: Error): boolean {
+  const { HTTPParserError, HeadersOverflowError, ResponseContentLengthMismatchError } = errors
+  return error instanceof HTTPParserError || error instanceof HeadersOverflowError || error instanceof ResponseContentLengthMismatchError
 }
 
 function linesOf(raw: Dispatcher.DispatchController['rawHeaders']): HeaderLine[] {

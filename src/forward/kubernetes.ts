@@ -49,7 +49,8 @@ export function kubernetesAct(target: ExchangeTarget, asked: KubernetesRequest):
     const send = (credential: Credential, mayRepeat: boolean) => {
       const { request, response, path } = asked
       const headers = outboundHeaders(request.rawHeaders, credential)
-      return exchange(target, { request, response, path, body, headers, pass: (head) => pass(asked, grant, head, mayRepeat) }, grant, ends)
+      const pass = (head: UpstreamHead) => passOf(asked, grant, head, mayRepeat)
+      return exchange(target, { upstream: target.upstream, request, response, path, body, headers, pass }, grant, ends)
     }
     try {
       const first = await send(grant.credential, body === undefined)
@@ -63,7 +64,7 @@ export function kubernetesAct(target: ExchangeTarget, asked: KubernetesRequest):
 }
 
 /** On the API server's 401 the request is repeated once with a fresh credential, if it had no body. */
-function pass(asked: KubernetesRequest, { caller }: Grant, head: UpstreamHead, mayRepeat: boolean): PassedHead | 'again' {
+function passOf(asked: KubernetesRequest, { caller }: Grant, head: UpstreamHead, mayRepeat: boolean): PassedHead | 'again' {
   if (head.status === 401 && mayRepeat) return 'again'
   const headers = inboundHeaders(head.headers, asked.mount)
   if (caller.proof.kind === 'login' && hasBody(asked.request.method, head) && !shownOnly(headerOf(headers, 'content-type')))

@@ -1,78 +1,10 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { suite, type TestContext, test } from 'node:test'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { suite, test } from 'node:test'
 import { eventually, exchangeRaw, openRaw, startRawUpstream } from '../../test/fakes/raw-http.ts'
-import { asRefusal, Refusal } from '../errors.ts'
-import type { Acted, Grant } from '../grant.ts'
-import { loginCaller } from '../principal.fake.ts'
-import { createHttpUpstream } from './http.ts'
+import { Refusal } from '../errors.ts'
 import { codeOf, PIECE, pieces, startUpstream } from './kubernetes.fake.ts'
-import { plainAct } from './plain.ts'
-
-interface Options {
-  readonly maxAgeMs?: number
-  readonly answerWithinMs?: number
-  readonly bodyLimit?: number
-  readonly writes?: boolean
-  readonly grant?: Partial<Grant>
-}
-
-/** An act on a service between two sockets, with a grant that writes down what it is asked. */
-async function stageAct(t: TestContext, origin: string, options: Options = {}) {
-  const upstream = createHttpUpstream({ origin })
-  const [ended, stopping] = [new AbortController(), new AbortController()]
-  const ends: Array<Acted | Refusal> = []
-  const recorded: string[] = []
-  let live = 0
-  const grant: Grant = {
-    caller: loginCaller({ ended: ended.signal }),
-    credential: { kind: 'identity', lines: [['X-Mandate-Subject', 'alice']], expiresAt: Number.POSITIVE_INFINITY },
-    effect: async (what) => void recorded.push(`effect ${what}`),
-    renew: async () => assert.fail('nothing is sent twice'),
-    streamOpened: async () => void recorded.push('stream opened'),
-    ...options.grant,
-  }
-  const target = {
-    upstream,
-    origin,
-    streamMaxAgeMs: options.maxAgeMs ?? 60_000,
-    answerWithinMs: options.answerWithinMs ?? 5_000,
-    liveStreams: (change: 1 | -1) => {
-      live += change
-    },
-    stopping: stopping.signal,
-  }
-  const answer: RequestListener = (request, response) => {
-    const arrival = { address: '192.0.2.1', protocol: 'https', host: 'app.example', requestId: 'r-1' }
-    const asked = { request, response, path: request.url ?? '/', arrival, writes: options.writes ?? false, effect: 'x' }
-    plainAct(target, { ...asked, bodyLimit: options.bodyLimit ?? 1_000_000_000 })(grant).then(
-      (acted) => ends.push(acted),
-      (error: unknown) => {
-        const refusal = asRefusal(error)
-        ends.push(refusal)
-        if (response.headersSent) response.destroy()
-        else response.writeHead(refusal.status, { 'content-length': refusal.code.length }).end(refusal.code)
-      },
-    )
-  }
-  const server = createServer(answer)
-  server.on('checkContinue', answer)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(async () => {
-    server.closeAllConnections()
-    await Promise.all([new Promise((resolve) => server.close(resolve)), upstream.close()])
-  })
-  const { port } = server.address() as AddressInfo
-  const ended1 = () =>
-    eventually(
-      () => ends,
-      (all) => all.length === 1,
-    ).then(([first]) => first)
-  return { port, ends, recorded, live: () => live, endCaller: () => ended.abort(), stop: () => stopping.abort(), over: ended1 }
-}
+import { stageAct } from './plain.fake.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
 const gone = 'http://127.0.0.1:9'
@@ -220,7 +152,7 @@ suite('an answer', () => {
     assert.equal(raw.heads().length, 1)
   })
 
-  test('of 401 is passed on, and nothing is sent twice', async (t) => {
+  test('of 401 is passed on where no token was sent, and nothing is sent twice', async (t) => {
     const raw = await startRawUpstream((socket) => void socket.write('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n'))
     t.after(() => raw.close())
     const { port } = await stageAct(t, raw.origin)

@@ -9,8 +9,9 @@
  * service that had them could act as the caller anywhere.
  */
 import { type Credential, type HeaderLine, present } from '../credential.ts'
+import { spelled } from '../header-names.ts'
 import { FIELD_VALUE, forOneCaller } from './answer-lines.ts'
-import { isNotReturned, isWithheld, spelled } from './withheld-headers.ts'
+import { isNotReturned, isWithheld } from './withheld-headers.ts'
 
 /** What Mandate says about the request besides who asks. */
 export interface Arrival {
@@ -24,8 +25,25 @@ export interface Arrival {
   readonly withheld?: ReadonlySet<string> | undefined
 }
 
-/** Header lines for the service, flat as undici takes them: the caller's in their order, then ours, identity last. */
-export function outboundRouteHeaders(rawHeaders: readonly string[], arrival: Arrival, credential: Credential): string[] {
+/** The WebSocket handshake (RFC 6455 4.1) that a caller asks for, read and to be written anew. */
+export interface AskedWebSocket {
+  readonly key: string
+  readonly version: string
+  /** Those that the caller offers; a bearer is not among them. */
+  readonly subprotocols: readonly string[]
+  readonly extensions: string | undefined
+}
+
+/**
+ * Header lines for the service, flat as undici takes them: the caller's in their order, then ours, those of a handshake
+ * that is asked for among them, identity last.
+ */
+export function outboundRouteHeaders(
+  rawHeaders: readonly string[],
+  arrival: Arrival,
+  credential: Credential,
+  asked?: AskedWebSocket,
+): string[] {
   const named = namedByConnection(rawHeaders)
   const lines: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
@@ -40,7 +58,15 @@ export function outboundRouteHeaders(rawHeaders: readonly string[], arrival: Arr
     ...['X-Forwarded-For', arrival.address, 'X-Forwarded-Proto', arrival.protocol, 'X-Forwarded-Host', arrival.host],
     ...['X-Request-Id', arrival.requestId],
   )
+  if (asked !== undefined) lines.push(...handshakeOf(asked))
   for (const [name, value] of present(credential)) lines.push(name, value)
+  return lines
+}
+
+function handshakeOf({ key, version, subprotocols, extensions }: AskedWebSocket): string[] {
+  const lines = ['Connection', 'Upgrade', 'Upgrade', 'websocket', 'Sec-WebSocket-Key', key, 'Sec-WebSocket-Version', version]
+  if (subprotocols.length > 0) lines.push('Sec-WebSocket-Protocol', subprotocols.join(', '))
+  if (extensions !== undefined) lines.push('Sec-WebSocket-Extensions', extensions)
   return lines
 }
 
@@ -111,10 +137,15 @@ const NOT_FOR_SERVICE_WORKERS: HeaderLine = Object.freeze(['Vary', 'Service-Work
 
 /**
  * Header lines of the service's answer that reach the caller. Its cookies pass unless they would reach beyond its host
- * or stand in for ours; a `Location` within its own origin is turned into the same path of ours. An answer of status
+ * or stand in for ours; a `Location` within an origin of its own is turned into the same path of ours. An answer of status
  * 204 has no length (RFC 9110 8.6).
  */
-export function inboundRouteHeaders(lines: readonly HeaderLine[], upstreamOrigin: string, origin: string, status: number): HeaderLine[] {
+export function inboundRouteHeaders(
+  lines: readonly HeaderLine[],
+  upstreamOrigins: ReadonlySet<string>,
+  origin: string,
+  status: number,
+): HeaderLine[] {
   let named: Set<string> | undefined
   for (const [name, value] of lines) if (isConnection(name)) named = withWords(named, value)
   const seen = new Set<string>()
@@ -125,12 +156,24 @@ export function inboundRouteHeaders(lines: readonly HeaderLine[], upstreamOrigin
     if (!FIELD_VALUE.test(value) || (ONE_LINE.has(folded) && seen.has(folded))) continue
     seen.add(folded)
     if (folded === 'cache-control') passed.push([name, forOneCaller(value)])
-    else if (folded === 'location') passed.push([name, relocated(value, upstreamOrigin, origin)])
+    else if (folded === 'location') passed.push([name, relocated(value, upstreamOrigins, origin)])
     else if (isItsOwn(folded, value)) passed.push([name, value])
   }
   if (!seen.has('cache-control')) passed.push(PRIVATE)
   passed.push(NOT_FOR_SERVICE_WORKERS)
   return passed
+}
+
+/** What a 101 says beside its protocol (RFC 6455 4.2.2); a handshake may set cookies. */
+const OF_HANDSHAKES = new Set(['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions', 'set-cookie'])
+
+/** Header lines of a service's 101 for the caller. */
+export function switchedRouteHeaders(lines: readonly HeaderLine[]): HeaderLine[] {
+  const passed = lines.filter(([name, value]) => {
+    const folded = name.toLowerCase()
+    return OF_HANDSHAKES.has(folded) && FIELD_VALUE.test(value) && isItsOwn(folded, value)
+  })
+  return [['Connection', 'Upgrade'], ['Upgrade', 'websocket'], ...passed]
 }
 
 /** True unless a line speaks for other hosts as well, or is a cookie under a name of ours (RFC 6265 5.2, RFC 6797 6.1.2). */
@@ -144,10 +187,10 @@ function isItsOwnCookie(setCookie: string): boolean {
   return !isOurs(pair) && !attributes.some((attribute) => /^\s*domain\s*(?:=|$)/i.test(attribute))
 }
 
-function relocated(location: string, upstreamOrigin: string, origin: string): string {
+function relocated(location: string, upstreamOrigins: ReadonlySet<string>, origin: string): string {
   // A path, or a protocol-relative URL: either is read against our origin, not the service's.
   if (!/^https?:/i.test(location)) return location
   const url = URL.parse(location)
-  if (url === null || url.origin !== upstreamOrigin) return location
+  if (url === null || !upstreamOrigins.has(url.origin)) return location
   return origin + url.pathname + url.search + url.hash
 }

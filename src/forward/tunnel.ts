@@ -5,6 +5,7 @@
  * connections are cut, which every client reads as the end of its stream and never as a result.
  */
 import type { Duplex } from 'node:stream'
+import { passedOn } from './spent-buffers.ts'
 import type { Cut, Forwarded } from './upstream.ts'
 
 /** How long the second side may take to end after the first has, or a caller to take anything while bytes wait for it. */
@@ -42,6 +43,7 @@ export function tunnel(caller: Duplex, upstream: Duplex, must: Cut, bounds: Tunn
     }
     from.on('data', (chunk: Buffer) => {
       count(chunk)
+      passedOn(chunk.length)
       if (to.destroyed || to.writableEnded) return
       if (!held) {
         // TLS hands out what one read brought in records of 16 kB: to write each by itself would cost four times the writes.

@@ -14,6 +14,8 @@ import type { HeaderLine } from '../credential.ts'
 export interface Cut {
   /** True once it must end. */
   readonly over: boolean
+  /** Milliseconds for which an answer that has begun may pause, read once it has; undefined for as long as it likes. */
+  readonly pauseMs?: number | undefined
   /** Calls `listener` when it must, until the next call replaces it; undefined for nobody. One listens at a time. */
   listen(listener: (() => void) | undefined): void
 }
@@ -39,8 +41,8 @@ export interface UpstreamHead {
 export interface Forwarded {
   /** Bytes of the body passed on. */
   readonly bytes: number
-  /** How it ended: the whole answer, the caller went away, we cut it, or the upstream broke off. */
-  readonly end: 'complete' | 'caller-gone' | 'aborted' | 'upstream-broke'
+  /** How it ended: the whole answer, the caller went away, we cut it, or the upstream broke off or paused for too long. */
+  readonly end: 'complete' | 'caller-gone' | 'aborted' | 'upstream-broke' | 'upstream-paused'
 }
 
 /**
@@ -60,9 +62,21 @@ export type UpgradeAnswer =
   | { readonly result: 'refused'; readonly status: number; readonly headers: readonly HeaderLine[]; readonly body: Readable }
 
 export interface Upstream {
-  /** Sends one request. Throws a Refusal (`upstream_unavailable`, `upstream_timeout`) when no head came. */
+  /**
+   * Sends one request. Throws a Refusal when no head came: `upstream_unavailable` when no answer was begun at all,
+   * `upstream_timeout`, or `upstream_broke` for what is no answer.
+   */
   forward(request: UpstreamRequest, onHead: OnHead): Promise<Forwarded>
   /** Asks for another protocol on a connection of its own. Throws as `forward` does, also when it is cut before an answer. */
   upgrade(request: UpgradeRequest): Promise<UpgradeAnswer>
   close(): Promise<void>
+}
+
+/** The servers of one service, which take turns. */
+export interface Servers {
+  /**
+   * The one whose turn it is; another than `after`, which has just failed, where there is one. Throws Refusal
+   * `upstream_unavailable` when none is well.
+   */
+  next(after?: Upstream): Upstream
 }

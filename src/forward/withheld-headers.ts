@@ -6,11 +6,16 @@
  * reads `X-Mandate-*` alone needs none of this; for another one a route can name more (`withhold`).
  */
 
+import { spelled } from '../header-names.ts'
+
 const MOST_JUDGED = 1_000
 const LONGEST_JUDGED = 64
 
 /** Of one connection (RFC 9110 7.6.1), in either direction. */
 const HOP_BY_HOP = ['connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'proxy-connection', 'http2-settings']
+
+/** Of one handshake: written anew where there is one; a subprotocol can hold the caller's bearer. */
+const OF_HANDSHAKES = 'sec-websocket-'
 
 const WITHHELD = new Set<string>([
   ...HOP_BY_HOP,
@@ -26,8 +31,9 @@ const WITHHELD = new Set<string>([
 ])
 
 const WITHHELD_PREFIXES = [
+  OF_HANDSHAKES,
   // Ours.
-  'x-mandate',
+  ...['x-mandate', 'x-m2m-'],
   // From where, by which way, and what was asked before another proxy changed it.
   ...['forwarded', 'x-forwarded', 'cf-connecting-', 'fastly-client-', 'x-azure-client', 'x-azure-socket', 'x-envoy-', 'x-trusted-'],
   ...['x-original-', 'x-rewrite-', 'x-http-method', 'x-accel-'],
@@ -43,14 +49,6 @@ const WITHHELD_PREFIXES = [
 
 /** What one of the prefixes would catch that says none of it: what gRPC-Web and the clients of Azure name themselves and requests by. */
 const HARMLESS = new Set(['x-user-agent', 'x-ms-client-request-id'])
-
-/**
- * A header's name as the most lenient reader sees it: in lower case, and whatever is neither a letter nor a digit as a
- * hyphen, since CGI gateways read every such sign as an underscore and some services that as a hyphen.
- */
-export function spelled(name: string): string {
-  return name.toLowerCase().replaceAll(/[^a-z0-9-]/g, '-')
-}
 
 /** True for a name, in lower case, that no service gets from a caller. One with an underscore never passes (CVE-2025-64484). */
 export const isWithheld = remembered((folded) => {

@@ -42,7 +42,7 @@ describe('endpoints', () => {
     const secret = { file: join(folder, 'secret') }
     const config = checkConfig({
       publicUrl: 'http://localhost',
-      listen: { http: { port: 0 }, operations: { port: 0 } },
+      listen: { http: { port: 0 }, forwardAuth: { port: 0, trusted: ['127.0.0.1/32'] }, operations: { port: 0 } },
       store: { memory: 'singleReplica' },
       audit: { file: join(folder, 'audit.jsonl') },
       // An issuer that nobody is: what is asked here needs none.
@@ -66,7 +66,8 @@ describe('endpoints', () => {
 
   const ask = async (path: string, method: string) => {
     const real = path.replace('{provider}', 'corp').replace('{name}', 'prod').replace('...', 'api')
-    const sent = request(`http://127.0.0.1:${gateway.ports.http}${real}`, { method, agent: false })
+    const { http, forwardAuth } = gateway.ports
+    const sent = request(`http://127.0.0.1:${path.startsWith('/authorize') ? forwardAuth : http}${real}`, { method, agent: false })
     sent.end()
     const [answer] = (await once(sent, 'response')) as [IncomingMessage]
     return { status: answer.statusCode, body: await text(answer), allow: answer.headers.allow }
