@@ -101,7 +101,11 @@ async function journey(steps: Steps, attempt: Attempt, act: Act, span: Span | un
     return { result: 'acted', acted: await carryOut(steps, attempt, act, caller, credential), caller }
   } catch (error) {
     const refusal = reasonOf(error, steps.log)
-    return { result: 'refused', refusal: await recordRefusal(steps, attempt, caller ? whoOf(caller) : stranger && whoIs(stranger), refusal), caller }
+    return {
+      result: 'refused',
+      refusal: await recordRefusal(steps, attempt, caller ? whoOf(caller) : stranger && whoIs(stranger), refusal),
+      caller,
+    }
   }
 }
 

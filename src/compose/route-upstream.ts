@@ -10,8 +10,10 @@ import { createPool, createServer } from '../forward/pool.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Connect } from './connections.ts'
 
 export interface UpstreamSurroundings {
+  readonly connect: Connect
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
@@ -23,19 +25,24 @@ export interface UpstreamSurroundings {
 export function composeRouteUpstream(route: RouteConfig, config: Config, surroundings: UpstreamSurroundings): PlainUpstream | undefined {
   const { name, upstream: pool, ca, timeouts, retries, websockets } = route
   if (pool === undefined) return undefined
-  const { clock, log, metrics, lifecycle, stopping } = surroundings
+  const { connect, clock, log, metrics, lifecycle, stopping } = surroundings
   const id = `route/${name}`
-  const bounds = { connectWithinMs: timeouts.connect, ...(ca === undefined ? {} : { ca: () => secretSource(ca).read().expose() }) }
+  const way = { connectWithinMs: timeouts.connect, ca }
   const several = pool.servers.length > 1
   const servers = pool.servers.map((origin) =>
-    createServer(origin, clock, (onReached) => createHttpUpstream({ origin, ...bounds, ...(several ? { onReached } : {}) })),
+    createServer(origin, clock, (onReached) => connect({ origin, ...way }, several ? onReached : undefined)),
   )
-  lifecycle.onStop(id, async () => void (await Promise.all(servers.map(({ upstream }) => upstream.close()))))
   if (pool.health !== undefined) {
     const checks = checkHealth({
       route: id,
       servers,
-      connect: (origin) => createHttpUpstream({ origin, ...bounds }),
+      // Of their own: what they find must not wait for callers' requests.
+      connect: (origin) =>
+        createHttpUpstream({
+          origin,
+          connectWithinMs: timeouts.connect,
+          ...(ca === undefined ? {} : { ca: () => secretSource(ca).read().expose() }),
+        }),
       health: pool.health,
       clock,
       log,

@@ -9,20 +9,22 @@ import type { Cookies } from '../gateway/cookies.ts'
 import { presentedBy } from '../gateway/gateway.ts'
 import { createRouteHosts, type Route, type RouteHost } from '../gateway/routes.ts'
 import { spelled } from '../header-names.ts'
+import { createConnections } from './connections.ts'
 import { composeRouteUpstream, type UpstreamSurroundings } from './route-upstream.ts'
 import { composeAssuming, type SourceSurroundings } from './sources.ts'
 
-export interface RouteSurroundings extends UpstreamSurroundings, SourceSurroundings {
+export interface RouteSurroundings extends Omit<UpstreamSurroundings, 'connect'>, SourceSurroundings {
   readonly cookies: Cookies
 }
 
 /** All routes, ready to be found by host name. */
 export function composeRouteHosts(config: Config, surroundings: RouteSurroundings): ReadonlyMap<string, RouteHost> {
-  const routes = config.routes.map((route) => composeRoute(route, config, surroundings))
+  const connect = createConnections(surroundings.lifecycle)
+  const routes = config.routes.map((route) => composeRoute(route, config, { ...surroundings, connect }))
   return createRouteHosts(routes, config.publicUrl, (self) => presentedBy(surroundings.cookies, self))
 }
 
-function composeRoute(route: RouteConfig, config: Config, surroundings: RouteSurroundings): Route {
+function composeRoute(route: RouteConfig, config: Config, surroundings: RouteSurroundings & UpstreamSurroundings): Route {
   const { name, match, serviceWorkerOpen } = route
   const headers = identityHeaders(route)
   const assuming = assumingOf(`route/${name}`, route, config, surroundings)

@@ -6,7 +6,7 @@
 
 import { type Clock, systemClock } from '../../clock.ts'
 import { Complaint } from '../../complaint.ts'
-import { ALGORITHMS, type ProviderConfig, oidc } from '../../config/provider.ts'
+import { ALGORITHMS, oidc, type ProviderConfig } from '../../config/provider.ts'
 import { Refusal } from '../../errors.ts'
 import { createLog } from '../../log.ts'
 import { createClientAuthentication } from '../../providers/client-authentication.ts'
