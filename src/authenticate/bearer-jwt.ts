@@ -12,7 +12,7 @@ import type { ProviderConfig } from '../config/provider.ts'
 import { Refusal, type RefusalCode } from '../errors.ts'
 import type { BearerProof, Caller, PrincipalKind, Stranger } from '../principal.ts'
 import { principalOf } from '../providers/claims.ts'
-import { LONGEST_TOKEN, readJwtForm } from '../providers/jwt-form.ts'
+import { type JwtForm, LONGEST_TOKEN, readJwtForm } from '../providers/jwt-form.ts'
 import type { IssuerKeys } from '../providers/keys.ts'
 import { CLOCK_TOLERANCE_SECONDS, type VerifiedJwt, verifyJwt } from '../providers/verify.ts'
 import { Secret } from '../secret.ts'
@@ -83,11 +83,11 @@ export function createBearerAuthenticator(options: BearerOptions): BearerAuthent
   }
 
   /** Throws Refusal for everything that is wrong or cannot be told. */
-  const verify = async (token: Secret, digest: string, chosen: JudgedProvider): Promise<VerifiedCaller> => {
+  const verify = async (token: Secret, digest: string, form: JwtForm, chosen: JudgedProvider): Promise<VerifiedCaller> => {
     const { config, keys, rule } = chosen
     const { issuer, algorithms } = config
     const { types, audience, requireType } = rule
-    const jwt = await verifyJwt(token, { issuer, audience, algorithms, keys, clock, types, requireType })
+    const jwt = await verifyJwt(token, { issuer, audience, algorithms, keys, clock, types, requireType }, form)
     const { sid, iat = 0, exp = 0 } = jwt.claims
     const client = clientOf(jwt.claims)
     const scopes = scopesOf(jwt.claims, config.claims.scopes)
@@ -138,11 +138,12 @@ export function createBearerAuthenticator(options: BearerOptions): BearerAuthent
       return unrevoked(found)
     }
     try {
-      const { iss } = readJwtForm(token).unverified
+      const form = readJwtForm(token)
+      const { iss } = form.unverified
       const chosen = typeof iss === 'string' ? providers.get(iss) : undefined
       if (chosen === undefined) throw new Refusal('token_issuer_unknown')
       noted.issuer = chosen.config.name
-      return unrevoked(await verify(token, digest, chosen))
+      return unrevoked(await verify(token, digest, form, chosen))
     } catch (error) {
       if (error instanceof Refusal) verified.refuse(digest, error)
       throw error

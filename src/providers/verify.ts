@@ -12,7 +12,7 @@ import { errors, jwtVerify } from 'jose'
 import type { Clock } from '../clock.ts'
 import { Refusal, type RefusalCode } from '../errors.ts'
 import type { Secret } from '../secret.ts'
-import { readJwtForm } from './jwt-form.ts'
+import { type JwtForm, readJwtForm } from './jwt-form.ts'
 import type { IssuerKeys } from './keys.ts'
 
 /**
@@ -59,9 +59,8 @@ export interface VerifiedJwt {
 export const CLOCK_TOLERANCE_SECONDS = 30
 const LONGEST_SUBJECT = 1_024
 
-/** Throws Refusal `token_*`, or `issuer_unavailable` when the keys cannot be had. */
-export async function verifyJwt(token: Secret, options: VerifyOptions): Promise<VerifiedJwt> {
-  const form = readJwtForm(token)
+/** `form` is that of `token`, where it was read before. Throws Refusal `token_*`, or `issuer_unavailable` when the keys cannot be had. */
+export async function verifyJwt(token: Secret, options: VerifyOptions, form: JwtForm = readJwtForm(token)): Promise<VerifiedJwt> {
   if (!options.algorithms.includes(form.alg)) throw new Refusal('token_algorithm_refused')
   if (!options.types.includes(form.typ))
     throw new Refusal('token_type_wrong', { detail: 'its typ header is not one of this kind of token' })
