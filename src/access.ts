@@ -15,7 +15,7 @@ import type { Authorizer } from './authorize/authorizer.ts'
 import type { Clock } from './clock.ts'
 import type { Credential } from './credential.ts'
 import type { Action, Resource } from './decision.ts'
-import { asRefusal, Refusal } from './errors.ts'
+import { asRefusal, Refusal, type RefusalCode } from './errors.ts'
 import type { Act, Acted, Grant } from './grant.ts'
 import { describeError, type Log } from './log.ts'
 import type { Caller, Stranger } from './principal.ts'
@@ -28,6 +28,8 @@ export interface Attempt {
   /** Where it came from: an address, for the audit record. */
   readonly address: string
   readonly presented: Presented
+  /** Why it is refused whoever asks; said and recorded once it is known who does. */
+  readonly refusal?: Refusal | undefined
   readonly action: Action
   readonly resource: Resource
   readonly target: Target
@@ -50,7 +52,11 @@ export interface Steps {
 
 export type Outcome =
   | { readonly result: 'acted'; readonly acted: Acted; readonly caller: Caller }
-  | { readonly result: 'refused'; readonly refusal: Refusal; readonly caller: Caller | undefined }
+  /** `stranger` is whom a token speaks of that holds, and who is nobody here. */
+  | { readonly result: 'refused'; readonly refusal: Refusal; readonly caller: Caller | undefined; readonly stranger?: Stranger | undefined }
+
+/** Why nothing was answered, where that is not a refusal in itself. */
+const CAUSES: Readonly<Partial<Record<RefusalCode, string>>> = { upstream_unavailable: 'not-connected', upstream_timeout: 'timeout' }
 
 const tracer = trace.getTracer('mandate')
 
@@ -82,6 +88,7 @@ async function journey(steps: Steps, attempt: Attempt, act: Act, span: Span | un
     const answer = await steps.authenticator.authenticate(attempt.presented)
     if (answer.result === 'rejected') stranger = answer.stranger
     caller = authenticated(answer)
+    if (attempt.refusal !== undefined) throw attempt.refusal
     span?.setAttribute('mandate.provider', caller.principal.provider)
     const rule = await authorize(steps, attempt, caller)
     const credential = await assume(attempt, caller)
@@ -105,6 +112,7 @@ async function journey(steps: Steps, attempt: Attempt, act: Act, span: Span | un
       result: 'refused',
       refusal: await recordRefusal(steps, attempt, caller ? whoOf(caller) : stranger && whoIs(stranger), refusal),
       caller,
+      stranger,
     }
   }
 }
@@ -160,10 +168,8 @@ async function carryOut(steps: Steps, attempt: Attempt, act: Act, caller: Caller
     caller,
     credential,
     effect: (effect) => steps.audit.record({ event: 'effect', attempt: attempt.id, who, resource, effect }),
-    async renew() {
-      attempt.source.evict?.(caller, attempt.target)
-      return assume(attempt, caller)
-    },
+    refused: (refused) => attempt.source.evict?.(caller, attempt.target, refused) ?? false,
+    renew: () => assume(attempt, caller),
     streamOpened: (upstreamAuditId) =>
       steps.audit.record({
         event: 'stream-opened',
@@ -186,7 +192,14 @@ async function carryOut(steps: Steps, attempt: Attempt, act: Act, caller: Caller
     return finish(await act(grant))
   } catch (error) {
     const refusal = reasonOf(error, steps.log)
-    finish({ result: 'failed', status: refusal.status, bytes: 0, upstreamAuditId: undefined, cause: 'refused', code: refusal.code })
+    finish({
+      result: 'failed',
+      status: refusal.status,
+      bytes: 0,
+      upstreamAuditId: undefined,
+      cause: CAUSES[refusal.code] ?? 'refused',
+      code: refusal.code,
+    })
     throw refusal
   }
 }

@@ -24,6 +24,11 @@ export const REFUSALS = {
     title: 'A header can be read in more than one way',
     mend: 'Send each of Host, Authorization, Origin and Cookie at most once, spelled with hyphens.',
   },
+  question_unclear: {
+    status: 400,
+    title: 'The proxy did not say clearly what it was asked',
+    mend: 'Have the proxy set each of the headers that listen.forwardAuth.headers names exactly once (docs/guides/forward-auth.md).',
+  },
   host_unknown: { status: 421, title: 'This host name is not served here', mend: 'Use the host of publicUrl or of a route.' },
   peer_refused: {
     status: 403,
@@ -34,11 +39,15 @@ export const REFUSALS = {
   request_timeout: { status: 408, title: 'The request did not arrive whole and in time', mend: 'Send the request again without pauses.' },
   body_too_large: { status: 413, title: 'The request body is larger than allowed', mend: 'Send a smaller body.' },
   method_unsupported: { status: 405, title: 'This endpoint does not take this method', mend: 'Use a method from the Allow header.' },
-  upgrade_unsupported: { status: 501, title: 'Connection upgrades are not served on this path', mend: 'Send the request without Upgrade.' },
+  upgrade_unsupported: {
+    status: 501,
+    title: 'Connection upgrades are not served on this path',
+    mend: 'Send the request without Upgrade. WebSocket is for clusters and for routes with websockets: true, by GET.',
+  },
   not_found: {
     status: 404,
     title: 'Nothing is served at this path',
-    mend: 'Check the path: /login, /logout, /whoami, /clusters/{name}/ and the configured routes are served.',
+    mend: 'Check host and path: the configured clusters and routes are served, and what docs/reference/endpoints.md lists.',
   },
   cluster_unknown: {
     status: 404,
@@ -52,7 +61,7 @@ export const REFUSALS = {
   },
   // who asks
   not_signed_in: { status: 401, title: 'Nobody is signed in', mend: 'Sign in at /login, or send a bearer token.' },
-  two_credentials: { status: 400, title: 'Both a login cookie and a bearer token were sent', mend: 'Send one of them.' },
+  two_credentials: { status: 400, title: 'Two credentials were sent', mend: 'Send one of them.' },
   cookie_invalid: { status: 401, title: 'The login cookie is not one that Mandate issued', mend: 'Sign in again at /login.' },
   login_ended: { status: 401, title: 'This login has ended', mend: 'Sign in again at /login.' },
   login_expired: { status: 401, title: 'The issuer no longer renews this login', mend: 'Sign in again at /login.' },
@@ -109,7 +118,7 @@ export const REFUSALS = {
   token_type_wrong: {
     status: 401,
     title: 'The token is not of the type this provider declares',
-    mend: "Send the kind of token (access or ID) that the provider's accept key names.",
+    mend: "Send the kind of token (access or ID) that the provider's accept key names. Where the issuer gives access tokens the typ JWT, the operator sets accessTokenType: jwt.",
   },
   token_claims_invalid: {
     status: 401,
@@ -121,7 +130,7 @@ export const REFUSALS = {
   denied: {
     status: 403,
     title: 'No rule allows this caller here',
-    mend: 'Ask the operator to allow your provider, kind or group here.',
+    mend: 'Ask the operator to allow your provider, kind or group here, or to list your client.',
   },
   insufficient_scope: {
     status: 403,
@@ -334,6 +343,8 @@ export interface RefusalOptions {
   readonly faults?: readonly BodyFault[]
   /** Scopes that would be enough; sent in WWW-Authenticate (RFC 6750 3). */
   readonly scopes?: readonly string[]
+  /** Methods that are taken instead; sent in Allow (RFC 9110 15.5.6). */
+  readonly methods?: readonly string[]
   /** Seconds after which trying again makes sense; sent as Retry-After. */
   readonly retryAfterSeconds?: number
   /** Claims challenge of the issuer, handed back to the sign-in. */
@@ -349,6 +360,7 @@ export class Refusal extends Error {
   readonly mend: string
   readonly detail: string | undefined
   readonly scopes: readonly string[] | undefined
+  readonly methods: readonly string[] | undefined
   readonly retryAfterSeconds: number | undefined
   readonly claims: string | undefined
   readonly said: string | undefined
@@ -363,6 +375,7 @@ export class Refusal extends Error {
     this.mend = entry.mend
     this.detail = options.detail
     this.scopes = options.scopes
+    this.methods = options.methods
     this.retryAfterSeconds = options.retryAfterSeconds ?? (entry.status === 503 ? 5 : undefined)
     this.claims = options.claims
     this.said = options.said

@@ -21,6 +21,9 @@ const BROKERS = ['runs', 'jobs']
 const ACQUIRED = ['granted', 'refused', 'needs-interaction', 'too-many', 'unavailable', 'threw']
 const REFRESHED = ['renewed', 'refused', 'not-sent', 'unknown']
 
+/** Those that routes see day by day. */
+const REFUSED_BY_ROUTES = ['not_signed_in', 'token_expired', 'denied', 'insufficient_scope', 'too_many_requests', 'upstream_unavailable']
+
 /** Makes every series that comes about with so many routes, four providers, five clusters and two brokers. */
 export function fillMetrics(metrics: Metrics, routeCount: number): void {
   const reasons = Object.keys(REFUSALS) as RefusalCode[]
@@ -34,6 +37,7 @@ export function fillMetrics(metrics: Metrics, routeCount: number): void {
     metrics.set('mandate_live_streams', { route }, 1)
   }
   for (const route of routes) {
+    for (const reason of REFUSED_BY_ROUTES) metrics.count('mandate_refusals_total', { reason, route })
     metrics.count('mandate_limited_total', { route })
     metrics.count('mandate_upstream_retries_total', { route })
     for (const server of ['svc-a.apps.svc:8080', 'svc-b.apps.svc:8080', 'svc-c.apps.svc:8080'])
@@ -53,7 +57,7 @@ export function fillMetrics(metrics: Metrics, routeCount: number): void {
   for (const cached of ['true', 'false'])
     for (const result of tokenResults(reasons)) if (result.startsWith('token_')) observe(metrics, 'none', result, cached)
   for (const reason of reasons) {
-    metrics.count('mandate_refusals_total', { reason })
+    metrics.count('mandate_refusals_total', { reason, route: 'none' })
     metrics.count('mandate_attempts_total', { provider: 'none', kind: 'none', result: reason })
   }
   for (const source of ['forward-token', 'token-exchange', 'impersonate']) {

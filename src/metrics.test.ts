@@ -42,7 +42,7 @@ describe('label values are bounded', () => {
   })
   test('a label that is not in the catalogue is refused', () => {
     const metrics = createMetrics()
-    const labels = { reason: 'denied', subject: 'alice' }
+    const labels = { reason: 'denied', route: 'none', subject: 'alice' }
     assert.throws(() => metrics.count('mandate_refusals_total', labels))
   })
 })
@@ -82,18 +82,18 @@ describe('an exposition', () => {
 
   test('escapes what stands in a label', async () => {
     const metrics = createMetrics()
-    metrics.count('mandate_refusals_total', { reason: 'a"b\\c\nd' })
-    assert.deepEqual(await samples(metrics, 'mandate_refusals_total'), ['mandate_refusals_total{reason="a\\"b\\\\c\\nd"} 1'])
+    metrics.count('mandate_refusals_total', { reason: 'a"b\\c\nd', route: 'none' })
+    assert.deepEqual(await samples(metrics, 'mandate_refusals_total'), ['mandate_refusals_total{reason="a\\"b\\\\c\\nd",route="none"} 1'])
   })
 })
 
 describe('values', () => {
   test('of a counter add up by their labels', async () => {
     const metrics = createMetrics()
-    for (const reason of ['denied', 'denied', 'not_signed_in']) metrics.count('mandate_refusals_total', { reason })
+    for (const reason of ['denied', 'denied', 'not_signed_in']) metrics.count('mandate_refusals_total', { reason, route: 'none' })
     assert.deepEqual(await samples(metrics, 'mandate_refusals_total'), [
-      'mandate_refusals_total{reason="denied"} 2',
-      'mandate_refusals_total{reason="not_signed_in"} 1',
+      'mandate_refusals_total{reason="denied",route="none"} 2',
+      'mandate_refusals_total{reason="not_signed_in",route="none"} 1',
     ])
   })
   test('of a gauge go up and down, and are absent once cleared, never stale', async () => {
@@ -126,7 +126,7 @@ describe('values', () => {
   })
   test('of two instances in one process do not mix', async () => {
     const [one, other] = [createMetrics(), createMetrics()]
-    one.count('mandate_refusals_total', { reason: 'denied' })
+    one.count('mandate_refusals_total', { reason: 'denied', route: 'none' })
     assert.deepEqual(await samples(other, 'mandate_refusals_total'), [])
   })
 })
@@ -158,7 +158,7 @@ describe('the catalogue', () => {
   })
   test("takes every refusal's code as a reason", async () => {
     const metrics = createMetrics()
-    for (const reason of Object.keys(REFUSALS)) metrics.count('mandate_refusals_total', { reason })
+    for (const reason of Object.keys(REFUSALS)) metrics.count('mandate_refusals_total', { reason, route: 'none' })
     assert.equal((await samples(metrics, 'mandate_refusals_total')).length, Object.keys(REFUSALS).length)
   })
 })

@@ -22,7 +22,11 @@ export const METRICS = {
     help: 'Sign-ins by provider and result: ok or the code of the refusal.',
     labels: ['provider', 'result'],
   },
-  mandate_refusals_total: { type: 'counter', help: 'Refused attempts by reason code.', labels: ['reason'] },
+  mandate_refusals_total: {
+    type: 'counter',
+    help: 'Refused attempts by reason code and route; `none` for what was refused before there was one.',
+    labels: ['reason', 'route'],
+  },
   mandate_requests_total: {
     type: 'counter',
     help: "Attempts by route, method and class of the answer's status.",

@@ -8,8 +8,10 @@
  */
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { measureBigBodies } from './big-bodies.ts'
 import { measureFirstSight } from './first-sight.ts'
 import { measureManyRoutes } from './many-routes.ts'
+import { measureMetricsPage } from './metrics-page.ts'
 
 const { values } = parseArgs({
   options: {
@@ -53,3 +55,11 @@ row(
   'at most 1.5',
   `${(mandateUs / bareUs).toFixed(2)} (${mandateUs.toFixed(0)} µs against ${bareUs.toFixed(0)} µs)`,
 )
+const { upAdded, downAdded } = await measureBigBodies(1e9, 2)
+row(
+  'memory that 1 GB adds, up and down, the worst of two rounds',
+  'at most 64 MB',
+  `${(upAdded / 1e6).toFixed(0)} MB and ${(downAdded / 1e6).toFixed(0)} MB`,
+)
+const { bytes, series, renderedMs } = await measureMetricsPage()
+row(`metrics page at 50 routes, ${series} series`, 'under 500 kB and 50 ms', `${(bytes / 1e3).toFixed(0)} kB, ${renderedMs.toFixed(0)} ms`)

@@ -109,7 +109,8 @@ describe('identity headers', () => {
       ['X-M2M-Client-ID', '7abc'],
       ['X-M2M-Scope', 'https://api.example/read a%20b c%2Cd'],
     ])
-    assert.deepEqual(identityLines(loginCaller(), M2M_HEADERS), [])
+    const person = bearerCaller('t', { proof: { client: '7abc', scopes: ['https://api.example/read'] } })
+    for (const caller of [loginCaller(), person]) assert.deepEqual(identityLines(caller, M2M_HEADERS), [])
     assert.equal(said(identityLines(machine), 'X-Mandate-Client'), '7abc')
   })
 

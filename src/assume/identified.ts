@@ -30,6 +30,8 @@ export type IdentityFact =
 export interface IdentityHeader {
   readonly name: string
   readonly says: IdentityFact
+  /** Said of machines alone: a service that reads it takes whoever has it for one. */
+  readonly ofMachines?: true
   /** Between the members of a list. Default: a comma. */
   readonly between?: ',' | ' '
 }
@@ -51,8 +53,8 @@ export const MANDATE_HEADERS: readonly IdentityHeader[] = [
 
 /** What services that know machines alone read. */
 export const M2M_HEADERS: readonly IdentityHeader[] = [
-  { name: 'X-M2M-Client-ID', says: 'client' },
-  { name: 'X-M2M-Scope', says: 'scopes', between: ' ' },
+  { name: 'X-M2M-Client-ID', says: 'client', ofMachines: true },
+  { name: 'X-M2M-Scope', says: 'scopes', ofMachines: true, between: ' ' },
 ]
 
 interface Dressed {
@@ -78,7 +80,7 @@ export function identified(source: CredentialSource, headers: readonly IdentityH
       made.set(key, { bare: answer.credential, credential })
       return { result: 'granted', credential }
     },
-    evict: (caller, target) => source.evict?.(caller, target),
+    evict: (caller, target, refused) => source.evict?.(caller, target, refused) ?? false,
   }
 }
 
@@ -97,7 +99,8 @@ export function identityLines(
   headers: readonly IdentityHeader[] = MANDATE_HEADERS,
 ): readonly HeaderLine[] {
   return Object.freeze(
-    headers.flatMap(({ name, says, between = ',' }): HeaderLine[] => {
+    headers.flatMap(({ name, says, ofMachines, between = ',' }): HeaderLine[] => {
+      if (ofMachines === true && caller.principal.kind !== 'machine') return []
       const members = factOf(caller, says).filter((value) => value !== '')
       return members.length === 0 ? [] : [[name, members.map((value) => encodeMember(value, between)).join(between)]]
     }),

@@ -10,7 +10,7 @@ export function firstApplicable(authenticators: readonly Authenticator[]): Authe
   return {
     async authenticate(presented) {
       if (presented.cookie !== undefined && presented.authorization !== undefined) {
-        return { result: 'rejected', refusal: new Refusal('two_credentials') }
+        return { result: 'rejected', refusal: new Refusal('two_credentials', { detail: 'a login cookie and a bearer' }) }
       }
       for (const authenticator of authenticators) {
         const answer = await authenticator.authenticate(presented)

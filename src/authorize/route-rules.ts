@@ -28,34 +28,41 @@ export function createRouteRules(rules: ReadonlyMap<string, readonly Rule[]>): A
       const id = `${resource.type}/${resource.id}`
       const all = rules.get(id)
       if (all === undefined) return { effect: 'abstain' }
-      let reason: Deny | undefined
+      let nearest: Unmet | undefined
       for (const [at, rule] of all.entries()) {
         const missing = unmet(rule, caller)
         if (missing === undefined) return { effect: 'allow', rule: all.length === 1 ? id : `${id}#${at}` }
-        // Of several the one that lacks scopes alone is nearest: it says what would be enough.
-        if (reason === undefined || (reason.code === 'denied' && missing.code === 'insufficient_scope')) reason = missing
+        // Of several the one that was met furthest says best what would be enough.
+        if (nearest === undefined || missing.met > nearest.met) nearest = missing
       }
-      return reason ?? { effect: 'abstain' }
+      return nearest?.deny ?? { effect: 'abstain' }
     },
   }
 }
 
-function unmet({ callers, providers, groups, claims = {}, scopes = [] }: Rule, { principal, proof }: Caller): Deny | undefined {
-  if (!callers.includes(principal.kind)) return deny(`callers of kind ${principal.kind} are not allowed`)
+/** Why a rule is not met, and how many of its conditions were before that one. */
+interface Unmet {
+  readonly met: number
+  readonly deny: Deny
+}
+
+function unmet({ callers, providers, groups, claims = {}, scopes = [] }: Rule, { principal, proof }: Caller): Unmet | undefined {
+  if (!callers.includes(principal.kind)) return deny(0, `callers of kind ${principal.kind} are not allowed`)
   if (providers !== undefined && !providers.includes(principal.provider))
-    return deny(`principals of provider ${principal.provider} are not allowed`)
-  if (groups !== undefined && !groups.some((group) => principal.groups.includes(group))) return deny('none of the required groups is held')
+    return deny(1, `principals of provider ${principal.provider} are not allowed`)
+  if (groups !== undefined && !groups.some((group) => principal.groups.includes(group)))
+    return deny(2, 'none of the required groups is held')
   for (const [claim, values] of Object.entries(claims)) {
     const said = principal.claims !== undefined && Object.hasOwn(principal.claims, claim) ? (principal.claims[claim] ?? []) : []
-    if (!values.some((value) => said.includes(value))) return deny(`the claim ${claim} has none of the required values`)
+    if (!values.some((value) => said.includes(value))) return deny(3, `the claim ${claim} has none of the required values`)
   }
   const held = proof.kind === 'bearer' ? proof.scopes : []
   const lacking = scopes.filter((scope) => !held.includes(scope))
   if (lacking.length === 0) return undefined
   const detail = proof.kind === 'login' ? 'a login has no scopes; a bearer token is needed here' : `the token lacks ${lacking.join(' ')}`
-  return { effect: 'deny', code: 'insufficient_scope', detail, scopes }
+  return { met: 4, deny: { effect: 'deny', code: 'insufficient_scope', detail, scopes } }
 }
 
-function deny(detail: string): Deny {
-  return { effect: 'deny', code: 'denied', detail }
+function deny(met: number, detail: string): Unmet {
+  return { met, deny: { effect: 'deny', code: 'denied', detail } }
 }

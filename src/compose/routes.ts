@@ -19,7 +19,7 @@ export interface RouteSurroundings extends Omit<UpstreamSurroundings, 'connect'>
 
 /** All routes, ready to be found by host name. */
 export function composeRouteHosts(config: Config, surroundings: RouteSurroundings): ReadonlyMap<string, RouteHost> {
-  const connect = createConnections(surroundings.lifecycle)
+  const connect = createConnections(surroundings.lifecycle, surroundings.log)
   const routes = config.routes.map((route) => composeRoute(route, config, { ...surroundings, connect }))
   return createRouteHosts(routes, config.publicUrl, (self) => presentedBy(surroundings.cookies, self))
 }

@@ -46,13 +46,14 @@ export function answerRefusal({ response, requestId, form, signIn = '/login' }: 
   if (response.headersSent) return void response.destroy()
   if (refusal.retryAfterSeconds !== undefined) response.setHeader('Retry-After', String(refusal.retryAfterSeconds))
   // RFC 9110 11.6.1 wants a challenge with every 401; RFC 6750 3.1 names the fault of a token that was sent.
+  if (refusal.methods !== undefined) response.setHeader('Allow', refusal.methods.join(', '))
   const challenge = challengeOf(refusal)
   if (challenge !== undefined) response.setHeader('WWW-Authenticate', challenge)
   // Where another parser may see another request begin, this connection takes none any more. Not after 413: a closed
   // socket with unread bytes is reset, and the caller never reads why.
   if (ENDS_CONNECTION.has(refusal.code)) response.setHeader('Connection', 'close')
   if (form === 'page') return answerPage(response, refusal.status, refusalPage(refusal, requestId, signIn), requestId)
-  const body = form === 'status' ? statusOf(refusal, requestId) : problemOf(refusal, requestId)
+  const body = form === 'status' ? statusOf(refusal, requestId) : problemOf(refusal, requestId, signIn)
   const type = form === 'status' ? 'application/json' : 'application/problem+json'
   send(response, refusal.status, type, NO_CONTENT_POLICY, `${JSON.stringify(body)}\n`, requestId)
 }
@@ -106,8 +107,14 @@ function send(response: ServerResponse, status: number, type: string, policy: st
   response.end(body)
 }
 
-function problemOf(refusal: Refusal, requestId: string) {
-  const { code, status, title, detail, mend, said, faults } = refusal
+/** The catalogue speaks of `/login`; on which host that is, the door knows. */
+function leading(mend: string, signIn: string): string {
+  return mend.replaceAll('/login', signIn)
+}
+
+function problemOf(refusal: Refusal, requestId: string, signIn: string) {
+  const { code, status, title, detail, said, faults } = refusal
+  const mend = leading(refusal.mend, signIn)
   const more = { ...(detail === undefined ? {} : { detail }), ...(said ? { said } : {}), ...(faults === undefined ? {} : { faults }) }
   return { type: `urn:mandate:refusal:${code}`, title, status, code, ...more, mend, requestId }
 }
@@ -143,10 +150,14 @@ function statusOf(refusal: Refusal, requestId: string) {
 }
 
 function refusalPage(refusal: Refusal, requestId: string, signIn: string) {
+  // A person does not see headers.
+  const mend = leading(refusal.mend, signIn)
+    .replace('after Retry-After', 'in a few seconds')
+    .replace('as long as Retry-After says', 'a little')
   return page({
     title: refusal.title,
     body: [
-      { kind: 'text', text: refusal.detail === undefined ? refusal.mend : `${sentence(refusal.detail)} ${refusal.mend}` },
+      { kind: 'text', text: refusal.detail === undefined ? mend : `${sentence(refusal.detail)} ${mend}` },
       { kind: 'actions', actions: [{ label: 'Sign in', href: signIn }] },
       { kind: 'small', text: `${refusal.code} · request ${requestId}` },
     ],

@@ -33,7 +33,7 @@ const NAMES: Readonly<Record<HeaderFamily, readonly string[]>> = {
 const METHOD = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}$/
 const ABSOLUTE = /^([a-z]+):\/\/([^/?#]*)(\/.*)$/
 
-/** Reads the question. Throws Refusal `header_ambiguous` or `path_ambiguous`. */
+/** Reads the question. Throws Refusal `question_unclear` or `path_ambiguous`. */
 export function readAsked(rawHeaders: readonly string[], family: HeaderFamily): AskedRequest {
   const said = onceEach(rawHeaders, NAMES[family])
   const method = said(`${family}-method`)
@@ -70,5 +70,5 @@ function onceEach(rawHeaders: readonly string[], names: readonly string[]): (nam
 }
 
 function ambiguous(detail: string): Refusal {
-  return new Refusal('header_ambiguous', { detail })
+  return new Refusal('question_unclear', { detail })
 }

@@ -19,7 +19,7 @@ import type { Act } from '../grant.ts'
 import { answered, answerRedirect, type Form } from './answers.ts'
 import { type HeaderFamily, readAsked } from './forward-auth-request.ts'
 import type { Gateway, GatewayParts } from './gateway.ts'
-import { createJourney } from './journey.ts'
+import { createJourney, routeLabel } from './journey.ts'
 import { createRefusals } from './refusals.ts'
 import { type RequestHead, readHead } from './request-head.ts'
 import { isLed, type RouteHost, type RouteQuestion, requireRoute, routeQuestion } from './routes.ts'
@@ -41,7 +41,7 @@ const QUESTIONS: ReadonlyMap<string, 'told' | 'redirected'> = new Map([
 
 /** What the listener of its own answers through. */
 export function createForwardAuth(parts: ForwardAuthParts): Gateway {
-  const { routeHosts, headers, hostSignIn, metrics, log } = parts
+  const { routeHosts, headers, hostSignIn, log } = parts
   const journey = createJourney(parts)
   const refusals = createRefusals(parts)
   const addressOf = (request: IncomingMessage, head?: RequestHead) =>
@@ -63,20 +63,23 @@ export function createForwardAuth(parts: ForwardAuthParts): Gateway {
   const decide = async (visit: Visit, host: RouteHost, form: Form, notSignedIn: 'told' | 'redirected'): Promise<void> => {
     const { response, requestId, target, request } = visit
     if (target.segments[0] === '.mandate') throw new Refusal('not_found')
-    const route = requireRoute(visit, host.find(target.segments, request.method ?? ''))
+    const found = requireRoute(host.find(target.segments, request.method ?? ''))
+    const { route } = found
     // What Mandate forwards by itself is not for others to forward.
     if (route.upstream !== undefined) throw new Refusal('not_found')
-    const question = routeQuestion(host, route, visit, opensChannel(visit.head))
-    const refusal = await journey({ attempt: question.attempt, act: permitting(response, question), stream: false })
+    const question = routeQuestion(host, found, visit, opensChannel(visit.head))
+    const prepared = { attempt: question.attempt, act: permitting(response, question), stream: false }
+    const name = routeLabel(prepared)
+    const refusal = await journey(prepared)
     if (refusal === undefined) return
     if (!isLed(visit, route, question.attempt.presented, refusal) || response.headersSent)
-      return refusals.answer(response, requestId, form, refusal)
+      return refusals.answer(response, requestId, form, refusal, name)
     const way = hostSignIn.wayFor(visit, host)
     if (notSignedIn === 'told') {
       response.setHeader('Location', way)
-      return refusals.answer(response, requestId, form, refusal)
+      return refusals.answer(response, requestId, form, refusal, name)
     }
-    metrics.count('mandate_refusals_total', { reason: refusal.code })
+    refusals.count(refusal, name)
     answerRedirect(response, way, requestId)
   }
 

@@ -22,11 +22,11 @@ import type { CommandLineEndpoint } from './command-line.ts'
 import type { Cookies } from './cookies.ts'
 import type { HostSignIn } from './host-sessions.ts'
 import type { InFlight } from './in-flight.ts'
-import { createJourney } from './journey.ts'
-import { createRefusals } from './refusals.ts'
+import { createJourney, routeLabel } from './journey.ts'
+import { type About, createRefusals } from './refusals.ts'
 import { hostnameOf, type RequestHead, readHead } from './request-head.ts'
 import { readTarget } from './request-target.ts'
-import { isLed, type Route, type RouteHost, requireRoute, routeAttempt } from './routes.ts'
+import { type AskedRoute, isLed, MOST_RECORDED, type RouteAttempt, type RouteHost, requireRoute, routeAttempt } from './routes.ts'
 import type { SignInEndpoints } from './sign-in.ts'
 import type { SignOutEndpoints } from './sign-out.ts'
 import { asksWebSocket, offersUpgrade, readSubprotocols } from './upgrades.ts'
@@ -82,11 +82,13 @@ export function presentedBy(cookies: Cookies, self: string): (visit: Visit, writ
 
 function authorizationOf(head: RequestHead, bearerHeader: string | undefined): Secret | undefined {
   const alias = bearerHeader === undefined ? undefined : head.values.get(bearerHeader)
-  if (alias !== undefined && head.values.has('authorization')) throw new Refusal('two_credentials')
+  if (alias !== undefined && head.values.has('authorization'))
+    throw new Refusal('two_credentials', { detail: `authorization and ${bearerHeader}` })
   // A token has no space in it: with one it is a whole value of Authorization.
   const authorization = alias === undefined || alias.includes(' ') ? (alias ?? head.values.get('authorization')) : `Bearer ${alias}`
   const { bearer } = readSubprotocols(head)
-  if (bearer !== undefined && authorization !== undefined) throw new Refusal('two_credentials')
+  if (bearer !== undefined && authorization !== undefined)
+    throw new Refusal('two_credentials', { detail: 'a subprotocol of WebSocket and a header' })
   if (bearer !== undefined) return bearer
   return authorization === undefined ? undefined : new Secret(authorization)
 }
@@ -136,26 +138,43 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   const toCluster = async (visit: Visit): Promise<void> => {
-    const refusal = await journey(clusterAttempt(parts.clusters, visit, presentedOf, parts.bodyLimit))
-    if (refusal !== undefined) refuse(visit.response, visit.requestId, 'status', refusal)
+    const prepared = clusterAttempt(parts.clusters, visit, presentedOf, parts.bodyLimit)
+    const refusal = await journey(prepared)
+    if (refusal !== undefined) refuse(visit.response, visit.requestId, 'status', refusal, routeLabel(prepared))
   }
 
   /** True when the request was for an operation. */
   const toOperation = async (visit: Visit, hostname: string, presented: typeof presentedOf, routed: boolean): Promise<boolean> => {
     const found = parts.operations.get(hostname)?.find(visit, routed)
     if (found === undefined) return false
-    const refusal = await journey(brokeredAttempt(found, visit, presented, parts.bodyLimit))
-    if (refusal !== undefined) refuse(visit.response, visit.requestId, 'problem', refusal)
+    const prepared = brokeredAttempt(found, visit, presented, parts.bodyLimit)
+    const refusal = await journey(prepared)
+    if (refusal !== undefined) refuse(visit.response, visit.requestId, 'problem', refusal, routeLabel(prepared))
     return true
   }
 
-  const toRoute = async (visit: Visit, host: RouteHost, route: Route, form: Form): Promise<void> => {
-    const prepared = routeAttempt(host, route, visit)
+  /** What is wrong before it is known who asks is recorded with its route all the same. */
+  const prepareRoute = async (visit: Visit, host: RouteHost, found: AskedRoute, form: Form): Promise<RouteAttempt | undefined> => {
+    try {
+      return routeAttempt(host, found, visit)
+    } catch (error) {
+      const { request, response, requestId, address, target } = visit
+      const resource = `route/${found.route.name}`
+      const about = { resource, properties: { path: target.path.slice(0, MOST_RECORDED) } }
+      const refusal = await refusals.record(request.method ?? '', requestId, address, reasonOf(error, parts.log), about)
+      return void refuse(response, requestId, form, refusal, resource)
+    }
+  }
+
+  const toRoute = async (visit: Visit, host: RouteHost, found: AskedRoute, form: Form): Promise<void> => {
+    const prepared = await prepareRoute(visit, host, found, form)
+    if (prepared === undefined) return
+    const name = routeLabel(prepared)
     const refusal = await journey(prepared)
     if (refusal === undefined) return
-    if (!isLed(visit, route, prepared.attempt.presented, refusal) || visit.response.headersSent)
-      return refuse(visit.response, visit.requestId, form, refusal)
-    parts.metrics.count('mandate_refusals_total', { reason: refusal.code })
+    if (!isLed(visit, found.route, prepared.attempt.presented, refusal) || visit.response.headersSent)
+      return refuse(visit.response, visit.requestId, form, refusal, name)
+    refusals.count(refusal, name)
     parts.hostSignIn.lead(visit, host)
   }
 
@@ -165,7 +184,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     const asked = !isOurs && asksWebSocket(visit.request.method, visit.head.values.get('upgrade'))
     const route = asked ? host?.find(visit.target.segments, 'GET')?.route : undefined
     if (host === undefined || route?.upstream?.webSockets !== true) throw new Refusal('upgrade_unsupported')
-    await toRoute(visit, host, route, 'problem')
+    await toRoute(visit, host, { route }, 'problem')
   }
 
   /** Everything on a host that is not the sign-in host. */
@@ -177,7 +196,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     }
     const found = host.find(visit.target.segments, visit.request.method ?? '')
     if (await toOperation(visit, host.hostname, host.presentedOf, found !== undefined)) return
-    await toRoute(visit, host, requireRoute(visit, found), form)
+    await toRoute(visit, host, requireRoute(found), form)
   }
 
   /** Everything on the sign-in host but /clusters. */
@@ -187,7 +206,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     const found = host?.find(visit.target.segments, visit.request.method ?? '')
     if (await toOperation(visit, signInHostname, presentedOf, found !== undefined)) return
     if (host === undefined) throw new Refusal('not_found')
-    await toRoute(visit, host, requireRoute(visit, found), form)
+    await toRoute(visit, host, requireRoute(found), form)
   }
 
   return {
@@ -195,11 +214,13 @@ export function createGateway(parts: GatewayParts): Gateway {
       const requestId = randomUUID()
       let form: Form = request.url?.startsWith('/clusters/') ? 'status' : 'problem'
       let address = addressOf(request)
+      let about: About | undefined
       // A write to a socket that is gone is the caller's departure, not a fault.
       response.on('error', () => undefined)
       try {
         const { visit, hostname } = enter(request, response, upgrade, requestId)
         address = visit.address
+        about = { resource: 'gateway', properties: { host: hostname, path: visit.target.path.slice(0, MOST_RECORDED) } }
         const host = parts.routeHosts.get(hostname)
         const isRouteHost = host?.isSignInHost === false
         const isForCluster = !isRouteHost && visit.target.segments[0] === 'clusters' && visit.target.segments.length > 1
@@ -210,7 +231,12 @@ export function createGateway(parts: GatewayParts): Gateway {
         form = wantsPage(visit) ? 'page' : 'problem'
         await (isRouteHost ? onRouteHost(visit, host, form) : onSignInHost(visit, host, form))
       } catch (error) {
-        refuse(response, requestId, form, await refusals.record(request.method ?? '', requestId, address, reasonOf(error, parts.log)))
+        refuse(
+          response,
+          requestId,
+          form,
+          await refusals.record(request.method ?? '', requestId, address, reasonOf(error, parts.log), about),
+        )
       }
     },
     async refuseUnread(peer, refusal) {

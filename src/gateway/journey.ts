@@ -24,19 +24,25 @@ export interface Prepared {
 /** The refusal with which it ended, or undefined when it was answered. Never rejects. */
 export type Journey = (prepared: Prepared) => Promise<Refusal | undefined>
 
+/** The label of an attempt in metrics: a configured name. */
+export function routeLabel({ attempt: { resource } }: Prepared): string {
+  return `${resource.type}/${resource.id}`
+}
+
 export function createJourney({ steps, metrics, inFlight }: JourneyParts): Journey {
-  return async ({ attempt, act, stream, mayGoOn = false }) => {
+  return async (prepared) => {
+    const { attempt, act, stream, mayGoOn = false } = prepared
     const began = performance.now()
     const place = inFlight.place(steps.authorizer, stream)
     const counted = mayGoOn ? countedOnceItGoesOn(act, place) : act
     const outcome = await access({ ...steps, authorizer: place.authorizer }, attempt, counted).finally(place.leave)
-    const route = `${attempt.resource.type}/${attempt.resource.id}`
+    const route = routeLabel(prepared)
     metrics.count('mandate_requests_total', {
       route,
       method: methodLabel(attempt.presented.method),
       status: statusLabel(statusOf(outcome)),
     })
-    const { provider, kind } = outcome.caller?.principal ?? { provider: 'none', kind: 'none' }
+    const { provider, kind } = whose(outcome)
     metrics.count('mandate_attempts_total', { provider, kind, result: outcome.result === 'refused' ? outcome.refusal.code : 'ok' })
     const wentOn = stream || (outcome.result === 'acted' && outcome.acted.result === 'stream-closed')
     if (!wentOn) metrics.observe('mandate_request_duration_seconds', { route }, (performance.now() - began) / 1000)
@@ -53,6 +59,13 @@ function countedOnceItGoesOn(act: Act, place: Place): Act {
     }
     return act({ ...grant, streamOpened })
   }
+}
+
+/** Whom an attempt is counted for. */
+function whose(outcome: Outcome): { readonly provider: string; readonly kind: string } {
+  if (outcome.caller !== undefined) return outcome.caller.principal
+  const stranger = outcome.result === 'refused' ? outcome.stranger : undefined
+  return stranger === undefined ? { provider: 'none', kind: 'none' } : { provider: stranger.provider, kind: 'unknown' }
 }
 
 function statusOf(outcome: Outcome): number {

@@ -13,18 +13,26 @@ export interface RefusalParts {
   readonly origin: string
 }
 
+/** What was asked for, where that is known. */
+export interface About {
+  readonly resource: string
+  readonly properties: Readonly<Record<string, string>>
+}
+
 export interface Refusals {
-  /** Counts it and answers with it. */
-  answer(response: ServerResponse, requestId: string, form: Form, refusal: Refusal): void
+  /** Counts it and answers with it. `route` names the target, such as `route/app`; `none` where there is none. */
+  answer(response: ServerResponse, requestId: string, form: Form, refusal: Refusal, route?: string): void
+  /** Counts it: somebody else answers. */
+  count(refusal: Refusal, route: string): void
   /** Records what was refused outside the journey. Resolves to what is to be said: `audit_unavailable` when it cannot be recorded. */
-  record(method: string, requestId: string, address: string, refusal: Refusal): Promise<Refusal>
+  record(method: string, requestId: string, address: string, refusal: Refusal, about?: About): Promise<Refusal>
   /** Counts and records what was refused before there was a request to answer. */
   unread(address: string, refusal: Refusal): Promise<void>
 }
 
 export function createRefusals({ audit, metrics, origin }: RefusalParts): Refusals {
-  const count = ({ code: reason }: Refusal) => metrics.count('mandate_refusals_total', { reason })
-  const record: Refusals['record'] = async (method, requestId, address, refusal) => {
+  const count = ({ code: reason }: Refusal, route = 'none') => metrics.count('mandate_refusals_total', { reason, route })
+  const record: Refusals['record'] = async (method, requestId, address, refusal, about = { resource: 'gateway', properties: {} }) => {
     try {
       const action = methodLabel(method).toLowerCase()
       await audit.record({
@@ -33,8 +41,7 @@ export function createRefusals({ audit, metrics, origin }: RefusalParts): Refusa
         address,
         who: undefined,
         action,
-        resource: 'gateway',
-        properties: {},
+        ...about,
         code: refusal.code,
         detail: refusal.detail,
         count: 1,
@@ -45,11 +52,12 @@ export function createRefusals({ audit, metrics, origin }: RefusalParts): Refusa
     }
   }
   return {
-    answer(response, requestId, form, refusal) {
-      count(refusal)
+    answer(response, requestId, form, refusal, route) {
+      count(refusal, route)
       // Absolute, because it may be said on a host that nobody signs in on.
       answerRefusal({ response, requestId, form, signIn: `${origin}/login` }, refusal)
     },
+    count,
     record,
     async unread(address, refusal) {
       count(refusal)

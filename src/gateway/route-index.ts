@@ -10,6 +10,8 @@ import type { Route } from './routes.ts'
 export interface RoutePath {
   /** The route for the method that was asked; undefined when the path has none for it. */
   readonly route: Route | undefined
+  /** One of its routes, by which a request with another method is known. */
+  readonly any: Route
   /** Its methods, for Allow. */
   readonly methods: readonly string[]
 }
@@ -72,15 +74,16 @@ function compile({ below, exact, open }: Node): Compiled {
 }
 
 function pathOf(routes: readonly Route[]): Path | undefined {
-  if (routes.length === 0) return undefined
+  const [any] = routes
+  if (any === undefined) return undefined
   const taken = new Map<string, Route>()
   for (const route of routes) for (const method of route.methods ?? []) taken.set(method, route)
   // RFC 9110 9.3.2: HEAD is GET without the content.
   const get = taken.get('GET')
   if (get !== undefined && !taken.has('HEAD')) taken.set('HEAD', get)
   const methods = [...taken.keys()]
-  const others = { route: routes.find((route) => route.methods === undefined), methods }
-  return { byMethod: new Map([...taken].map(([method, route]) => [method, { route, methods }])), others }
+  const others = { route: routes.find((route) => route.methods === undefined), any, methods }
+  return { byMethod: new Map([...taken].map(([method, route]) => [method, { route, any, methods }])), others }
 }
 
 function longest(root: Compiled, segments: readonly string[]): Path | undefined {

@@ -5,7 +5,7 @@ import { createNone } from '../assume/none.ts'
 import { Refusal } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import { readTarget } from './request-target.ts'
-import { createRouteHosts, type Route, routeAttempt } from './routes.ts'
+import { createRouteHosts, type Route, requireRoute, routeAttempt } from './routes.ts'
 import type { Visit } from './visit.ts'
 
 const PUBLIC = 'https://mandate.example:8443'
@@ -152,7 +152,7 @@ describe('hosts of routes', () => {
 describe('an attempt', () => {
   const attemptOf = (method: string, url = '/x?secret=1', sent: Readonly<Record<string, string>> = {}, serviceWorkerOpen = false) => {
     const host = hostsOf(route('app.example', '/**', true, serviceWorkerOpen)).get('app.example')
-    const chosen = host?.find([], method)?.route
+    const chosen = host?.find([], method)
     assert.ok(host !== undefined && chosen !== undefined)
     const headers = new Map(Object.entries(sent))
     const allowed: string[] = []
@@ -167,7 +167,7 @@ describe('an attempt', () => {
       head: { values: headers },
       target: readTarget(url),
     }
-    return routeAttempt(host, chosen, visit)
+    return routeAttempt(host, requireRoute(chosen), visit)
   }
 
   test('by TRACE or CONNECT is refused', () => {

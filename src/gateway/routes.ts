@@ -74,7 +74,8 @@ export interface RouteAttempt {
 // TRACE would answer with the request's own headers, CONNECT would leave HTTP. A service may have methods of its own.
 const NOT_PASSED = new Set(['TRACE', 'CONNECT'])
 const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
-const MOST_RECORDED = 256
+/** Characters of a path that are recorded. */
+export const MOST_RECORDED = 256
 
 /** Routes by host name. Their origins differ from `publicUrl` in the host name alone. */
 export function createRouteHosts(
@@ -102,12 +103,18 @@ export function createRouteHosts(
   return hosts
 }
 
-/** The route that was found. Throws Refusal `not_found` or, when the path has other methods, `method_unsupported`. */
-export function requireRoute(visit: Visit, found: RoutePath | undefined): Route {
+/** The route that a request is for. */
+export interface AskedRoute {
+  readonly route: Route
+  /** Why it is refused whoever asks, once it is known who does: nobody learns the methods of a path without showing who they are. */
+  readonly refusal?: Refusal
+}
+
+/** The route that was found, or another one of the path when that has not the method. Throws Refusal `not_found`. */
+export function requireRoute(found: RoutePath | undefined): AskedRoute {
   if (found === undefined) throw new Refusal('not_found')
-  if (found.route === undefined) requireMethod(visit, ...found.methods)
-  if (found.route === undefined) throw new Refusal('method_unsupported')
-  return found.route
+  if (found.route !== undefined) return { route: found.route }
+  return { route: found.any, refusal: new Refusal('method_unsupported', { methods: found.methods }) }
 }
 
 /** What is decided about a request, whoever forwards it. */
@@ -123,7 +130,7 @@ export interface RouteQuestion {
  * Puts one request before the journey. `opensChannel` says that more than its method can write: it opens one in both
  * directions. Throws Refusal `method_unsupported`, `service_worker_refused`, `origin_refused` or what `presentedOf` throws.
  */
-export function routeQuestion(host: RouteHost, route: Route, visit: Visit, opensChannel: boolean): RouteQuestion {
+export function routeQuestion(host: RouteHost, { route, refusal }: AskedRoute, visit: Visit, opensChannel: boolean): RouteQuestion {
   const method = visit.request.method ?? 'GET'
   if (NOT_PASSED.has(method)) requireMethod(visit, ...USUAL_METHODS)
   if (!route.serviceWorkerOpen && coversAll(visit)) throw new Refusal('service_worker_refused')
@@ -138,6 +145,7 @@ export function routeQuestion(host: RouteHost, route: Route, visit: Visit, opens
     address: visit.address,
     traceparent: visit.head.values.get('traceparent'),
     presented,
+    refusal,
     action: { name: method.toLowerCase(), writes },
     resource: { type: 'route', id: route.name, properties: { path } },
     target: route.target,
@@ -148,11 +156,12 @@ export function routeQuestion(host: RouteHost, route: Route, visit: Visit, opens
 }
 
 /** Prepares one request that Mandate forwards. Throws Refusal `not_found`, or what `routeQuestion` throws. */
-export function routeAttempt(host: RouteHost, route: Route, visit: Visit): RouteAttempt {
+export function routeAttempt(host: RouteHost, found: AskedRoute, visit: Visit): RouteAttempt {
   const { target: asked, request, response, upgrade } = visit
+  const { route } = found
   const { upstream, bodyLimit } = route
   if (upstream === undefined) throw new Refusal('not_found')
-  const { attempt, writes, effect } = routeQuestion(host, route, visit, upgrade !== undefined)
+  const { attempt, writes, effect } = routeQuestion(host, found, visit, upgrade !== undefined)
   const forwarded = {
     request,
     response,

@@ -81,6 +81,7 @@ async function stage(t: TestContext, answering: RawAnswering = echo, more: Parti
     },
     credential,
     effect: async () => undefined,
+    refused: () => true,
     renew: async () => credential,
     streamOpened: async () => undefined,
   }

@@ -90,7 +90,9 @@ async function stageMachines(t: TestContext, start: StartWorld): Promise<Machine
     return askRaw(stage, path, [`Host: ${host('api.localhost')}`, 'Content-Length: 0', ...lines], method)
   }
   const counted = async (code: string) =>
-    Number(new RegExp(`^mandate_refusals_total\\{reason="${code}"\\} (\\d+)$`, 'm').exec(await stage.metrics())?.[1] ?? 0)
+    [...(await stage.metrics()).matchAll(new RegExp(`^mandate_refusals_total\\{reason="${code}",route="[^"]+"\\} (\\d+)$`, 'gm'))]
+      .map(([, count]) => Number(count))
+      .reduce((sum, count) => sum + count, 0)
   const refused: MachineStage['refused'] = async (shown, code, { path = '/db/locations', method = 'GET', detail } = {}) => {
     const [before, arrived, recorded] = [await counted(code), service.heads().length, stage.audit('refused').length]
     const answer = await ask(shown, path, method)
