@@ -1,7 +1,7 @@
 /** How journeys ask: with a browser's cookie, with a bearer, or with bytes of their own. */
 import type { Browser } from '../fakes/browser.ts'
 import { findForm } from '../fakes/html-form.ts'
-import { exchangeRaw, type RawAnswer } from '../fakes/raw-http.ts'
+import { eventually, exchangeRaw, type RawAnswer } from '../fakes/raw-http.ts'
 import type { Stage } from './stage.ts'
 import type { Acted, World } from './world.ts'
 
@@ -38,10 +38,14 @@ export function codeOf({ body }: { readonly body: string }): string {
 }
 
 /** What arrived at the cluster for callers, each request once: a stream stands in the audit log at its start and at its end. */
-export async function arrivals({ cluster }: World, of = ''): Promise<readonly Acted[]> {
+export async function arrivals({ cluster }: World, of = '', atLeast = 0): Promise<readonly Acted[]> {
   const ofCallers = ({ user = '', uri }: Acted) =>
     uri.includes(of) && (!user.startsWith('system:') || user.startsWith('system:serviceaccount:'))
-  return [...new Map((await cluster.acted()).filter(ofCallers).map((entry) => [entry.auditId, entry])).values()]
+  // An API server writes the record when its answer may have arrived already.
+  return eventually(
+    async () => [...new Map((await cluster.acted()).filter(ofCallers).map((entry) => [entry.auditId, entry])).values()],
+    ({ length }) => length >= atLeast,
+  )
 }
 
 /** Signs the user in as far as the issuer's answer: the callback's URL, which the browser has not followed yet. */

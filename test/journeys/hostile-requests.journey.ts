@@ -105,7 +105,7 @@ export function hostileRequests(name: string, start: StartWorld): void {
 
       assert.equal((await askRaw(stage, `/clusters/named${PODS}`, byCookie)).status, 200)
       assert.equal((await askRaw(stage, `/clusters/prod${PODS}`, byCookie)).status, 200)
-      const [named, direct] = await arrivals(stage.world, '/pods')
+      const [named, direct] = await arrivals(stage.world, '/pods', 2)
       assert.equal(named?.impersonated?.username, `${PREFIX}alice`)
       assert.deepEqual(
         named?.impersonated?.groups?.filter((group) => group !== 'system:authenticated'),

@@ -149,7 +149,7 @@ export function kubernetesAsYourself(name: string, start: StartWorld): void {
           assert.equal(impersonated === undefined, cluster === 'prod')
         }
         // No review, no discovery, nothing of ours: what callers asked is all that came.
-        assert.equal((await arrivals(stage.world)).length, steps.length)
+        assert.equal((await arrivals(stage.world, '', steps.length)).length, steps.length)
         assert.equal(stage.audit('effect').length, steps.filter(([, method]) => !['GET', 'HEAD'].includes(method)).length)
       })
 
@@ -171,7 +171,7 @@ export function kubernetesAsYourself(name: string, start: StartWorld): void {
           (all) => all.length === 1,
         )
         assert.equal(closed?.cause, 'max-age')
-        assert.equal((await arrivals(stage.world, 'watch=1')).length, 1)
+        assert.equal((await arrivals(stage.world, 'watch=1', 1)).length, 1)
         assert.equal((await ask('DELETE', `${MAPS}?labelSelector=journey%3Dverbs`)).status, 200)
       })
 
@@ -255,7 +255,7 @@ export function followedLogs(name: string, start: StartWorld): void {
         assert.equal(closed?.cause, 'caller-gone')
         assert.equal((await ask('GET', `${PODS}/web/log?tailLines=2`)).status, 200)
         assert.equal((await ask('GET', '/api/v1/namespaces/team-b/pods/web/log')).status, 403)
-        assert.equal((await arrivals(stage.world, '/log')).length, 3)
+        assert.equal((await arrivals(stage.world, '/log', 3)).length, 3)
       })
     }
   })

@@ -117,7 +117,7 @@ export function onlyTheCaller(name: string, start: StartWorld): void {
       }
       await fc.assert(fc.asyncProperty(request, ask), { numRuns: 150 })
       assert.ok(seen.passed > 10 && seen.refused > 10, JSON.stringify(seen))
-      const arrived = await arrivals(stage.world, '/pods/web')
+      const arrived = await arrivals(stage.world, '/pods/web', seen.passed)
       assert.ok(arrived.length >= seen.passed, `${arrived.length} of ${seen.passed} are in the log`)
       for (const { user, impersonated, uri } of arrived) {
         assert.equal(user, 'system:serviceaccount:mandate:gateway')

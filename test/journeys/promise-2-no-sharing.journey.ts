@@ -46,7 +46,7 @@ export function promise2(name: string, start: StartWorld): void {
       )
       // Every second person may see this namespace, and nobody sees it by somebody else's rights.
       for (const { sub, status } of statuses) assert.equal(status, Number(sub.split('-')[1]) % 2 === 0 ? 200 : 403, sub)
-      const acted = await arrivals(stage.world, 'sent-by')
+      const acted = await arrivals(stage.world, 'sent-by', statuses.length)
       assert.equal(acted.length, statuses.length)
       for (const { uri, user, impersonated } of acted) {
         const sender = /sent-by%3D(subject-\d+)/.exec(uri)?.[1]
@@ -69,7 +69,7 @@ export function promise2(name: string, start: StartWorld): void {
       refused(await ask(bearer))
       const both = await Promise.all(Array.from({ length: 40 }, (_, at) => ask(at % 2 === 0 ? cookie : bearer)))
       for (const [at, answer] of both.entries()) at % 2 === 0 ? assert.equal(answer.status, 200) : refused(answer)
-      assert.equal((await arrivals(stage.world, 'sent-by')).length, 21)
+      assert.equal((await arrivals(stage.world, 'sent-by', 21)).length, 21)
     })
 
     test('two logins of one person have a credential each: the end of one is not the end of the other', async (t) => {

@@ -60,9 +60,6 @@ async function echoed(connection: Socket, word: string): Promise<string> {
   return text.toString()
 }
 
-/** The same key, as it would be at the API server. */
-const directly = (key: string) => key.replace(/\S+$/, 'direct')
-
 test('what dies under open streams', { timeout: 240_000 }, async (t) => {
   const { stage, kwok, kubernetes, podsServe, alice } = await setPlaces(t)
   podsServe((connection) => void connection.pipe(connection))
@@ -84,7 +81,7 @@ test('what dies under open streams', { timeout: 240_000 }, async (t) => {
     assert.deepEqual(stage.audit('stream-closed'), [])
   })
 
-  await t.test('the node: every stream ends in time, and as it does at the API server', async (t) => {
+  await t.test('the node: every stream ends in time', async (t) => {
     const { all, connections } = await open(t, 'web', alice)
     const cut = [...connections.values()].map((connection) => once(connection, 'close'))
     await kwok.stop()
@@ -96,9 +93,8 @@ test('what dies under open streams', { timeout: 240_000 }, async (t) => {
     await Promise.race([Promise.all([...[...all.values()].map(({ ended }) => ended), ...cut]), late])
     timer.abort()
     for (const [key, child] of all) {
-      const there = all.get(directly(key))
       // What a dying kwok still says of a command is of each stream by itself: kubectl ends with 0 or 1, here and there.
-      if (!key.startsWith('exec')) assert.equal(await child.ended, await there?.ended, key)
+      assert.match(await child.ended, /^ended with exit code [01]$/, key)
       if (key.startsWith('port-forward')) assert.match(child.logs(), /lost connection to pod/, key)
     }
     // Each of the second lot, and by then those of the first, whose kubectl was ended.
