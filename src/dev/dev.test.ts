@@ -64,6 +64,24 @@ suite('mandate dev', () => {
     assert.ok(!dev.welcome.includes(token))
   })
 
+  test('the robot reaches the service behind the route, which learns who it is; nobody else does', async () => {
+    const line = dev.welcome.split('\n').find((text) => text.includes('robot.header')) ?? ''
+    const { stdout } = await run('/bin/sh', ['-c', `${line.trim()} -sS`])
+    const { path, headers } = JSON.parse(stdout)
+    assert.deepEqual(
+      [path, headers['x-mandate-subject'], headers['x-mandate-kind'], headers['x-mandate-scopes']],
+      ['/echo/hello', 'robot', 'machine', 'echo.read'],
+    )
+    const status = async (method: string, file?: string) => {
+      const authorization = file === undefined ? '' : (await readFile(file, 'utf8')).trim().slice('Authorization: '.length)
+      return (await fetch(`${dev.publicUrl}/echo/hello`, { method, headers: file === undefined ? {} : { authorization } })).status
+    }
+    assert.deepEqual(
+      [await status('GET'), await status('GET', dev.files.aliceHeader), await status('POST', dev.files.robotHeader)],
+      [401, 403, 405],
+    )
+  })
+
   test('https for kubectl verifies with the CA it keeps', async () => {
     const [ca, token] = await Promise.all([readFile(dev.files.ca, 'utf8'), readFile(dev.files.aliceToken, 'utf8')])
     const status = await new Promise((resolve, reject) => {

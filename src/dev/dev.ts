@@ -1,6 +1,6 @@
 /**
- * `mandate dev`: an issuer with three people and a machine, the gateway over http and https, and a small Kubernetes or
- * the cluster of a kubeconfig context. Everything listens on loopback alone.
+ * `mandate dev`: an issuer with three people and a machine, the gateway over http and https, a small Kubernetes or the
+ * cluster of a kubeconfig context, and a service behind two routes. Everything listens on loopback alone.
  *
  * Security: this is for trying Mandate on one's own machine. Its issuer asks for no password, so whoever can reach its
  * port can be anybody; that is why nothing here can be bound to another address.
@@ -14,6 +14,7 @@ import { checkConfig } from '../config/config.ts'
 import { Lifecycle } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
 import { clusterOfContext } from './context-cluster.ts'
+import { startEcho } from './echo.ts'
 import { embeddedCluster } from './embedded-cluster.ts'
 import { type DevFiles, keepCertificateAuthority, writeKubeconfig, writePrivate } from './files.ts'
 import { freePort } from './free-port.ts'
@@ -44,6 +45,7 @@ export interface RunningDev {
 
 // Resource indicators are absolute URIs (RFC 8707 2).
 const AUDIENCE = 'api://mandate'
+const ECHO_SCOPE = 'echo.read'
 const TOKEN_LIFE_SECONDS = 3_600
 const TOKEN_AGAIN_MS = 20 * 60_000
 
@@ -89,6 +91,8 @@ async function start({ log, port, state, context }: DevOptions, lifecycle: Lifec
   const account = gatewayAccount()
   const cluster = await (context === undefined ? embeddedCluster(account) : clusterOfContext(context, account))
   lifecycle.onStop('cluster', () => cluster.close())
+  const echo = await startEcho()
+  lifecycle.onStop('echo', () => echo.close())
   const files: DevFiles = {
     ca: await writePrivate(join(state, 'ca.pem'), ca.certificatePem),
     cert: await writePrivate(join(state, 'tls.pem'), leaf.certificatePem),
@@ -99,6 +103,7 @@ async function start({ log, port, state, context }: DevOptions, lifecycle: Lifec
     kubeconfig: join(state, 'kubeconfig'),
     aliceToken: join(state, 'alice.token'),
     aliceHeader: join(state, 'alice.header'),
+    robotHeader: join(state, 'robot.header'),
   }
 
   const gateway = await composeGateway(
@@ -130,6 +135,16 @@ async function start({ log, port, state, context }: DevOptions, lifecycle: Lifec
           as: { kind: 'impersonate', token: { file: files.clusterToken } },
         },
       },
+      routes: [
+        {
+          name: 'echo-api',
+          match: { host: 'localhost', path: '/echo/**', methods: ['GET'] },
+          allow: { callers: ['machine'], scopes: [ECHO_SCOPE] },
+          limit: { perPrincipal: '60/minute' },
+          upstream: echo.url,
+        },
+        { name: 'echo', match: { host: 'echo.localhost', path: '/**' }, allow: {}, upstream: echo.url },
+      ],
     }),
     { log, auditTarget: fileTarget(files.audit) },
   )
@@ -144,6 +159,8 @@ async function start({ log, port, state, context }: DevOptions, lifecycle: Lifec
     await writePrivate(files.aliceToken, token)
     // curl reads headers from a file, so that the token is in no argument list.
     await writePrivate(files.aliceHeader, `Authorization: Bearer ${token}\n`)
+    const robot = issuer.mintAccessToken({ client: 'robot' }, { claims: { scope: ECHO_SCOPE } })
+    await writePrivate(files.robotHeader, `Authorization: Bearer ${robot}\n`)
   }
   await writeTokens()
   const renewing = setInterval(

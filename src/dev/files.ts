@@ -14,6 +14,7 @@ export interface DevFiles {
   readonly kubeconfig: string
   readonly aliceToken: string
   readonly aliceHeader: string
+  readonly robotHeader: string
 }
 
 /** Writes a file that only its owner may read, whole or not at all; resolves to its path. */

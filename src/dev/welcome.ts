@@ -1,4 +1,4 @@
-/** What `mandate dev` prints: three lines that work when they are copied. */
+/** What `mandate dev` prints: four lines that work when they are copied. */
 import type { DevFiles } from './files.ts'
 
 export interface Welcome {
@@ -16,6 +16,9 @@ Mandate is serving on this machine alone, ${what}. Sign in as alice, bob or caro
   ${opener(process.platform)} ${publicUrl}/
   curl -H @${files.aliceHeader} ${publicUrl}/clusters/dev/api/v1/namespaces/team-a/pods
   kubectl --kubeconfig ${files.kubeconfig} get pods
+  curl -H @${files.robotHeader} ${publicUrl}/echo/hello
+
+The last is a machine at a service behind a route; people open ${publicUrl.replace('//localhost', '//echo.localhost')}/
 
 Who did what: ${files.audit}   Metrics: ${operationsUrl}/metrics   Stop with Ctrl-C.
 `
