@@ -78,10 +78,11 @@ class Agent:
     def call(self, url, method="GET", body=None, headers=None):
         """The body of an answer of 2xx. Raises AgentError for everything else."""
         require_safe(url)
-        status, answer = self._once(url, method, body, headers, self._fresh(None))
+        token = self._fresh(None)
+        status, answer = self._once(url, method, body, headers, token)
         if status == 401:
-            # The token was revoked, or the issuer changed its keys: one new one, and no more.
-            status, answer = self._once(url, method, body, headers, self._fresh(self._token))
+            # The token was revoked, or the issuer changed its keys: one new one, and no more; that of another thread, if it has one.
+            status, answer = self._once(url, method, body, headers, self._fresh(token))
         if 200 <= status < 300:
             return answer
         code = field(answer, "code")

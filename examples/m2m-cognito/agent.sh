@@ -20,4 +20,4 @@ require_safe "$url"
 token=$(get_token "${SCOPE:-}")
 # Redirects are not followed: the token is for this host.
 printf 'header = "Authorization: Bearer %s"\n' "$token" |
-  curl --config - --silent --show-error --fail-with-body --max-time 60 --request "$method" --header 'Accept: application/json' "$@" "$url"
+  curl -q --globoff --config - --silent --show-error --fail-with-body --max-time 60 --request "$method" --header 'Accept: application/json' "$@" "$url"

@@ -17,7 +17,7 @@ require_safe "$API_URL"
 # ask TOKEN: prints status and code of the refusal, such as "403 insufficient_scope".
 ask() {
   answer=$({ [ -z "$1" ] || printf 'header = "Authorization: Bearer %s"\n' "$1"; } |
-    curl --config - --silent --show-error --max-time 20 --header 'Accept: application/json' --write-out '\n%{http_code}' "$API_URL") ||
+    curl -q --globoff --config - --silent --show-error --max-time 20 --header 'Accept: application/json' --write-out '\n%{http_code}' "$API_URL") ||
     die "$API_URL cannot be reached"
   status=${answer##*
 }

@@ -1,7 +1,8 @@
 # For other scripts to read in: `. token.sh`, then `token=$(get_token "$scope")`.
 #
 # The secret goes from a file or the environment into curl by its standard input. It stands in no argument list, which
-# every user of the machine can read, and neither secret nor token is ever printed. Nothing is kept on disk.
+# every user of the machine can read, and neither secret nor token is ever printed. Nothing is kept on disk. No .curlrc is
+# read (-q), which could have curl write both to a file, and an address is one address (--globoff).
 #
 #   TOKEN_URL               https://DOMAIN.auth.REGION.amazoncognito.com/oauth2/token
 #   M2M_CLIENT_ID           the app client
@@ -52,7 +53,7 @@ get_token() {
   [ -z "$1" ] || set -- "$@" --data-urlencode "scope=$1"
   shift
   answer=$(printf 'user = "%s:%s"\n' "$M2M_CLIENT_ID" "$secret" |
-    curl --config - --silent --show-error --max-time 20 --write-out '\n%{http_code}' "$@" "$TOKEN_URL") ||
+    curl -q --globoff --config - --silent --show-error --max-time 20 --write-out '\n%{http_code}' "$@" "$TOKEN_URL") ||
     die "$TOKEN_URL cannot be reached"
   status=${answer##*
 }

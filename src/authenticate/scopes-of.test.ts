@@ -8,6 +8,15 @@ const scopesBy = async (names: readonly string[] | undefined, claims: object) =>
   return proof.kind === 'bearer' ? proof.scopes : undefined
 }
 
+test('refuses a token with more scopes than anybody needs', async () => {
+  const { token, rejects } = stageBearers()
+  const many = Array.from({ length: 501 }, (_, at) => `s${at}`)
+  for (const claims of [{ scope: many.join(' ') }, { scp: many }, { scope: Array.from(many, () => 'same') }, { scope: ' '.repeat(501) }])
+    await rejects(token(claims), 'token_claims_invalid')
+  assert.equal((await scopesBy(undefined, { scope: many.slice(1).join(' ') }))?.length, 500)
+  assert.equal((await scopesBy(undefined, { scp: many.slice(1) }))?.length, 500)
+})
+
 test('scopes come from scope or scp, as text or as a list', async () => {
   for (const [claims, expected] of [
     [{ scp: 'a b' }, ['a', 'b']],

@@ -3,13 +3,21 @@
  *
  * Security: they come from the first of the configured claims that is there, never from several together. An issuer that
  * says `scp` for people and `roles` for machines says in `roles` of a person what that person is, not what the client may.
+ * Every scope is looked at by rules, told to services and recorded, so there is a bound.
  */
+import { Refusal } from '../errors.ts'
 import type { VerifiedClaims } from '../providers/verify.ts'
 
-/** Of a claim of another shape, and of other things in a list, nothing is taken: what is not text grants nothing. */
+const MOST_SCOPES = 500
+
+/**
+ * Of a claim of another shape, and of other things in a list, nothing is taken: what is not text grants nothing. Throws
+ * Refusal `token_claims_invalid` for more than 500.
+ */
 export function scopesOf(claims: VerifiedClaims, names: readonly string[]): readonly string[] {
   const first = names.find((name) => Object.hasOwn(claims, name) && claims[name] !== null)
   const value = first === undefined ? undefined : claims[first]
   const list: unknown[] = typeof value === 'string' ? value.split(' ') : Array.isArray(value) ? value : []
+  if (list.length > MOST_SCOPES) throw new Refusal('token_claims_invalid', { detail: `it has more than ${MOST_SCOPES} scopes` })
   return Object.freeze([...new Set(list.filter((scope): scope is string => typeof scope === 'string' && scope !== ''))])
 }

@@ -17,11 +17,11 @@ const read = (pool: object) => {
 }
 
 test('refuses a pool by which nobody could come', () => {
-  for (const pool of [{}, { machineClients: [], personClients: [] }, { personClients: [], clientId: 'web' }])
+  for (const pool of [{}, { machineClients: [], personClients: [] }, { personClients: [], clientId: 'web' }, { clientId: 'web' }])
     assert.deepEqual(faults(pool), [
       'providers.pool.machineClients | is empty, as is personClients, and nobody signs in: nobody could come | list the app clients of machines, or those of people in personClients',
     ])
-  for (const pool of [{ machineClients: ['robot'] }, { personClients: ['web'] }, { clientId: 'web' }]) assert.deepEqual(faults(pool), [])
+  for (const pool of [{ machineClients: ['robot'] }, { personClients: ['web'] }]) assert.deepEqual(faults(pool), [])
 })
 
 test('refuses a sign-in without a client or without its proof, and a proof of no client', () => {
@@ -74,7 +74,10 @@ test('is an OpenID provider whose issuer follows from region and pool', () => {
   assert.equal(read({ machineClients: ['robot'], issuer: 'http://127.0.0.1:1/pool' }).issuer, 'http://127.0.0.1:1/pool')
 })
 
-test('its people are those of its own client, unless a list says whose', () => {
-  assert.deepEqual(read({ clientId: 'web' }).personClients, ['web'])
+test('its people are those of the client by which they sign in, unless a list says whose', () => {
+  const clientAuth = { method: 'none' }
+  assert.deepEqual(read({ machineClients: ['robot'], clientId: 'web' }).personClients, [])
+  assert.deepEqual(read({ signIn: true, clientId: 'web', clientAuth }).personClients, ['web'])
+  assert.deepEqual(read({ signIn: true, clientId: 'web', clientAuth, personClients: ['app'] }).personClients, ['app'])
   assert.deepEqual(read({ clientId: 'web', personClients: ['app'] }).personClients, ['app'])
 })

@@ -90,6 +90,7 @@ export function asProvider(pool: Cognito): Omit<z.output<typeof oidc>, 'kind'> &
     accept: 'access-token',
     accessTokenType: 'jwt',
     algorithms: ['RS256'],
-    personClients: personClients ?? (clientId === '' ? [] : [clientId]),
+    // Where nobody signs in nobody meant people to come.
+    personClients: personClients ?? (pool.signIn && clientId !== '' ? [clientId] : []),
   }
 }

@@ -61,7 +61,7 @@ export const commandLine = z
   .optional()
   .describe('The public client of `mandate login` at this provider; without it nobody signs in from the command line')
 
-export const oidc = z.strictObject({
+const keys = z.strictObject({
   kind: z.literal('oidc').describe('Any OpenID Connect provider with discovery'),
   title: text.optional().describe('What the sign-in page calls it; default: its name'),
   issuer: secureUrl.describe('The issuer identifier, compared to the letter with iss'),
@@ -87,6 +87,10 @@ export const oidc = z.strictObject({
     .default(['RS256', 'PS256', 'ES256', 'EdDSA'])
     .describe('Signature algorithms taken from this issuer'),
   machineClients: z.array(text).default([]).describe('Clients whose tokens without a user are machines'),
+  personClients: z
+    .array(text)
+    .optional()
+    .describe("Clients whose users' access tokens are taken as people; default: any. List them where clients exchange tokens"),
   claims: z
     .strictObject({
       groups: text.default('groups').describe('Claim with the list of groups'),
@@ -101,17 +105,30 @@ export const oidc = z.strictObject({
   commandLine,
 })
 
+type Listed = Pick<z.output<typeof keys>, 'accept' | 'personClients' | 'commandLine'>
+
+/** A list that would say nothing, or refuse everybody who uses the command line. */
+function refuseIdleLists({ accept, personClients, commandLine: tool }: Listed, context: z.RefinementCtx): void {
+  if (personClients === undefined) return
+  const fault = (message: string, mend: string) => context.addIssue({ code: 'custom', path: ['personClients'], message, params: { mend } })
+  if (accept === 'id-token') fault('says nothing of ID tokens, which are for the client that audience names', 'remove it')
+  else if (tool !== undefined && !personClients.includes(tool.clientId))
+    fault('lacks the clientId of commandLine, so that every token of the command line would be refused', 'add it')
+}
+
+export const oidc = keys.superRefine(refuseIdleLists)
+
 export type ClientAuth = z.output<typeof clientAuth>
 type Oidc = z.output<typeof oidc>
 
 /** A provider of any kind, complete: what its kind decides by itself has been filled in. */
-export type ProviderConfig = Readonly<Omit<Oidc, 'kind' | 'audience'>> & {
+export type ProviderConfig = Readonly<Omit<Oidc, 'kind' | 'audience' | 'personClients'>> & {
   readonly kind: 'oidc' | 'cognito'
   readonly name: string
   /** What `aud` of a bearer must contain; '' for none, which never equals one. */
   readonly audience: string
   readonly prefix: string
-  /** Clients whose users' access tokens are taken, of kinds that name no audience; undefined of others. */
+  /** Clients whose users' access tokens are taken as people; undefined for those of any client. */
   readonly personClients?: readonly string[] | undefined
   /** Claims that rules of routes speak of. */
   readonly ruleClaims: readonly string[]

@@ -103,6 +103,8 @@ test('no script puts a secret where others can read it', () => {
       /(^|\s)(-v|--verbose|--trace\S*|-L|--location|-k|--insecure)\s/m,
       `${path}: shows, follows or trusts too much`,
     )
+    for (const [, options = ''] of content.matchAll(/^[^#\n]*\bcurl (-.*)/gm))
+      assert.match(options, /^-q --globoff /, `${path}: reads a .curlrc, or takes one address for several`)
     assert.doesNotMatch(content, />\s*"?\$?\{?(HOME|TMPDIR|\/tmp)/, `${path}: kept on disk`)
   }
 })
@@ -110,7 +112,7 @@ test('no script puts a secret where others can read it', () => {
 test('what the guide shows loads', () => {
   const minimal = parseDocument(contentOf('examples/mandate-minimal.yaml')).toJS() as object
   const blocks = [...contentOf('docs/guides/machines.md').matchAll(/^```yaml\n(providers:[\s\S]*?)^```/gm)].map(([, block = '']) => block)
-  assert.equal(blocks.length, 3)
+  assert.equal(blocks.length, 4)
   for (const block of blocks) {
     const part = parseDocument(block.replace('{ env: COGNITO_USER_POOL_ID }', 'us-east-1_aBcDeFgHi')).toJS() as object
     assert.doesNotThrow(() => checkConfig({ ...minimal, clusters: {}, ...part }), block)

@@ -7,10 +7,11 @@ import { suite, type TestContext, test } from 'node:test'
 import type { RefusalCode } from '../../src/errors.ts'
 import { type CognitoStandIn, type CognitoUser, startCognito } from '../fakes/cognito.ts'
 import { eventually, type RawUpstream } from '../fakes/raw-http.ts'
+import { callTokenEndpoint } from '../fakes/relying-party.ts'
 import { askRaw, codeOf } from './asks.ts'
 import { stageWithService } from './route-stage.ts'
 import type { Stage } from './stage.ts'
-import type { StartWorld } from './world.ts'
+import { CLIENT, clientsOf, AUDIENCE as OF_MANDATE, type StartWorld } from './world.ts'
 
 const READ = 'https://api.lab.example/read'
 const WRITE = 'https://api.lab.example/write'
@@ -290,6 +291,49 @@ export function machines(name: string, start: StartWorld): void {
       await refused(corp, 'denied', { detail: /provider corp/ })
       await refused(pool.machineToken('agent'), 'denied', { path: '/corp/x', detail: /provider cognito/ })
       assert.equal((await ask(corp, '/corp/x')).status, 200)
+    })
+
+    test('a machine is no person after a token exchange by another client of its issuer', async (t) => {
+      const broker = { id: 'broker', secret: 'broker-secret-of-the-test', exchanges: [OF_MANDATE] }
+      const { stage, service, host } = await stageWithService(t, start, undefined, {
+        issuer: (origin) => ({ clients: [...clientsOf(origin), broker] }),
+        configure(config) {
+          Object.assign(config.providers['corp'] ?? {}, { personClients: [CLIENT] })
+        },
+      })
+      const { issuer } = stage.world
+      const browser = await stage.browser()
+      const exchanged = async (token: string): Promise<string> => {
+        const subject = { subject_token: token, subject_token_type: 'urn:ietf:params:oauth:token-type:access_token' }
+        const form = { grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', audience: OF_MANDATE, ...subject }
+        const { access_token: given } = await callTokenEndpoint(browser, issuer.issuer, form, {
+          clientId: broker.id,
+          secret: broker.secret,
+        })
+        return given ?? assert.fail('the issuer exchanged nothing')
+      }
+      // The route takes people and machines.
+      const askApp = (token: string) => askRaw(stage, '/x', [`Host: ${host('app.localhost')}`, `Authorization: Bearer ${token}`])
+      const robot = issuer.mintAccessToken({ client: 'robot' })
+      for (const [token, detail] of [
+        [await exchanged(robot), /another client may have exchanged it/],
+        // Of this one nothing tells that it is a machine: the list of clients of people does.
+        [await exchanged(issuer.mintAccessToken({ client: 'stranger' })), /personClients/],
+        [await exchanged(issuer.mintAccessToken('alice')), /personClients/],
+      ] as const) {
+        const answer = await askApp(token)
+        assert.deepEqual([answer.status, codeOf(answer)], [403, 'denied'])
+        const { who, detail: told } = stage.audit('refused').at(-1) ?? {}
+        assert.deepEqual([who?.kind, who?.client], ['unknown', 'broker'])
+        assert.match(told ?? '', detail)
+      }
+      assert.deepEqual(service.heads(), [])
+      assert.equal((await askApp(robot)).status, 200)
+      assert.equal((await askApp(issuer.mintAccessToken('alice'))).status, 200)
+      assert.deepEqual(
+        stage.audit('granted').map(({ who }) => who?.kind),
+        ['machine', 'person'],
+      )
     })
 
     test('what a machine did stands in the audit log with its client, its scopes, the route and the decision', async (t) => {

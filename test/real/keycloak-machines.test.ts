@@ -5,23 +5,31 @@ import { decodeJwt } from 'jose'
 import { askRaw, codeOf } from '../journeys/asks.ts'
 import { stageWithService } from '../journeys/route-stage.ts'
 import { standIns } from '../journeys/world.ts'
+import { ask as askPart } from './parts/ask.ts'
 import { type Keycloak, startKeycloak } from './parts/keycloak.ts'
 import { makeRealm } from './parts/realm.ts'
 
 const REALM = 'work'
 const AUDIENCE = 'api://lab'
-const audiences = [AUDIENCE]
+/** Those that exchange tokens must be named in them. */
+const audiences = [AUDIENCE, 'broker', 'quiet-broker']
 const ROBOT = { clientId: 'Lab-Robot', secret: 'robot-secret', machine: true, audiences }
 const STRANGER = { clientId: 'stranger', secret: 'stranger-secret', machine: true, audiences }
 const ELSEWHERE = { clientId: 'elsewhere', secret: 'elsewhere-secret', machine: true }
 const WEB = { clientId: 'web', secret: 'web-secret', audiences }
+const BROKER = { clientId: 'broker', secret: 'broker-secret', machine: true, audiences, tokenExchange: true }
+/** One whose tokens say neither user name nor address: it lacks the scopes of Keycloak's defaults that write them. */
+const QUIET = { ...BROKER, clientId: 'quiet-broker' }
 const ADA = { username: 'ada', password: 'ada-password', groups: ['admins'] }
 /** Somebody who is called as a service account would be. */
 const EVE = { username: 'lab-robot', password: 'eve-password' }
 
 test('machines of Keycloak on routes', { timeout: 240_000 }, async (t) => {
-  const clients = [ROBOT, STRANGER, ELSEWHERE, WEB]
-  const keycloak = await startKeycloak({ realms: [makeRealm({ name: REALM, clients, users: [ADA, EVE] })] })
+  const realm = makeRealm({ name: REALM, clients: [ROBOT, STRANGER, ELSEWHERE, WEB, BROKER, QUIET], users: [ADA, EVE] })
+  const clients = (realm['clients'] as ReadonlyArray<{ clientId: string }>).map((client) =>
+    client.clientId === QUIET.clientId ? { ...client, defaultClientScopes: ['basic'] } : client,
+  )
+  const keycloak = await startKeycloak({ realms: [{ ...realm, clients }] })
   t.after(() => keycloak.stop())
   const stage = await stageKeycloak(t, keycloak)
   const machine = async (client: typeof ROBOT | typeof ELSEWHERE) => (await keycloak.machineToken(REALM, client)).access_token
@@ -35,6 +43,39 @@ test('machines of Keycloak on routes', { timeout: 240_000 }, async (t) => {
     const { id_token = '', refresh_token = '' } = await person(ADA)
     assert.deepEqual(await stage.told('/read/x', id_token), [401, 'token_audience_wrong'])
     assert.equal((await stage.told('/read/x', refresh_token))[0], 401)
+    assert.deepEqual(stage.heads(), [])
+  })
+
+  await t.test('refuses machines and people whose token another client exchanged, wherever people or machines may come', async () => {
+    const exchanged = async (client: typeof BROKER, token: string): Promise<string> => {
+      const form = {
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        client_id: client.clientId,
+        client_secret: client.secret,
+        subject_token: token,
+        subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+      }
+      const { status, body } = await askPart(`${keycloak.issuer(REALM)}/protocol/openid-connect/token`, { body: new URLSearchParams(form) })
+      assert.equal(status, 200, body)
+      return (JSON.parse(body) as { access_token: string }).access_token
+    }
+    const [robot, stranger, ada] = [await machine(ROBOT), await machine(STRANGER), (await person(ADA)).access_token]
+    for (const subject of [robot, stranger]) {
+      const token = await exchanged(BROKER, subject)
+      const { sub, azp, client_id: client, clientHost, preferred_username: user } = decodeJwt(token) as Record<string, string>
+      // What makes it look like a person's: whoever exchanged is the client, and of the machine only subject and user name are left.
+      assert.deepEqual([sub, azp, client, clientHost], [decodeJwt(subject).sub, 'broker', undefined, undefined])
+      assert.match(user ?? '', /^service-account-/)
+      assert.deepEqual(await stage.told('/any/x', token), [403, 'denied'])
+      assert.match(stage.refused()?.detail ?? '', /another client may have exchanged it/)
+      // Nothing at all is left of it here.
+      const quiet = await exchanged(QUIET, subject)
+      const names = ['preferred_username', 'client_id', 'clientHost', 'clientAddress', 'email']
+      assert.ok(!names.some((claim) => claim in decodeJwt(quiet)))
+      assert.deepEqual(await stage.told('/any/x', quiet), [403, 'denied'])
+      assert.match(stage.refused()?.detail ?? '', /personClients/)
+    }
+    for (const client of [BROKER, QUIET]) assert.deepEqual(await stage.told('/any/x', await exchanged(client, ada)), [403, 'denied'])
     assert.deepEqual(stage.heads(), [])
   })
 
@@ -77,7 +118,9 @@ async function stageKeycloak(t: TestContext, keycloak: Keycloak) {
         signIn: false,
         audience: AUDIENCE,
         accessTokenType: 'jwt',
-        machineClients: [ROBOT.clientId],
+        // Listed, the broker is a machine as itself and for nobody else.
+        machineClients: [ROBOT.clientId, BROKER.clientId],
+        personClients: [WEB.clientId],
       }
       const route = (path: string, allow: object) => ({
         match: { host: 'api.localhost', path },
@@ -88,6 +131,7 @@ async function stageKeycloak(t: TestContext, keycloak: Keycloak) {
       config['routes'] = [
         route('/read/**', { scopes: ['email'] }),
         route('/admin/**', { scopes: ['email', 'lab:admin'] }),
+        route('/any/**', { callers: ['person', 'machine'] }),
         route('/people/**', { callers: ['person'], groups: ['admins'] }),
       ]
     },
@@ -101,5 +145,6 @@ async function stageKeycloak(t: TestContext, keycloak: Keycloak) {
     },
     heads: () => service.heads(),
     granted: () => stage.audit('granted').at(-1)?.who,
+    refused: () => stage.audit('refused').at(-1),
   }
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { ADA, type M2mExample, READ, ROBOT, startM2mExample, WRITE } from '../fakes/m2m-example.ts'
 import { ROOT } from '../house/files.ts'
@@ -117,6 +117,19 @@ for (const script of ['agent.sh', 'agent.py']) {
   })
 }
 
+test('no script reads a .curlrc, by which curl would write down what it sends, or takes one address for several', async (t) => {
+  const { api, run, file, service, curls } = await setLab(t)
+  const trace = await file('trace', '')
+  const CURL_HOME = dirname(await file('.curlrc', `trace-ascii = "${trace}"\n`))
+  const settings = { CURL_HOME, API_URL: `${api}/db/locations`, SCOPE_READ: READ, SCOPE_OTHER: WRITE }
+  assert.equal((await run('smoke.sh', [], settings)).code, 0)
+  assert.equal((await run('agent.sh', [`${api}/db/locations`], settings)).code, 0)
+  assert.equal(await readFile(trace, 'utf8'), '')
+  await run('agent.sh', [`${api}/db/{a,b}`], settings)
+  assert.ok(!service.heads().some((head) => /^GET \/db\/[ab] /.test(head)), 'the braces were taken for two addresses')
+  for (const line of (await curls()).split('\n').filter(Boolean)) assert.match(line, /^-q --globoff /)
+})
+
 test('agent.sh sends a body from a file', async (t) => {
   const { api, run, file, service, curls } = await setLab(t)
   const body = await file('body.json', '{"name":"x"}')
@@ -152,4 +165,32 @@ except agent.AgentError as error:
   assert.deepEqual(await run(trial, []), { code: 0, out: '403 insufficient_scope\n', complaint: '' })
   // At 0 and, of an hour less five minutes, at 3301; and when the token was refused.
   assert.equal(pool.asked('/oauth2/token'), 3)
+})
+
+test('agent.py renews a token once for all calls that it was refused in', async (t) => {
+  const { api, run, file, pool, settings } = await setLab(t)
+  const trial = await file(
+    'trial.py',
+    `
+import sys
+sys.path.insert(0, ${JSON.stringify(FOLDER)})
+sys.dont_write_bytecode = True
+import agent
+one = agent.Agent("${settings['TOKEN_URL']}", "${ROBOT.id}", "${ROBOT.secret}", "${READ}")
+one._token, one._renew_at = "a.b.c", float("inf")
+once, shown = one._once, []
+def overtaken(url, method, body, headers, token):
+    shown.append(token)
+    if len(shown) == 1:
+        # While the first call waits for its refusal, a second one is refused and has the token renewed.
+        one.call(url)
+    return once(url, method, body, headers, token)
+one._once = overtaken
+one.call("${api}/db/locations")
+print(len(shown), shown.count("a.b.c"), len(set(shown)))
+`,
+  )
+  // Both show the old token and then the same new one.
+  assert.deepEqual(await run(trial, []), { code: 0, out: '4 2 2\n', complaint: '' })
+  assert.equal(pool.asked('/oauth2/token'), 1)
 })

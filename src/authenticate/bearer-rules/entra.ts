@@ -1,13 +1,16 @@
 /**
  * Applications of Entra ID.
  *
- * Security: the optional claim `idtyp` says `app` and nothing else does; have it sent. Without it: Entra names an
- * application alike in `sub` and `oid`, and delegates nothing to it, while people's tokens have `scp`. What an application
- * may do stands in `roles`, which `claims.scopes: [scp, roles]` takes for scopes: people's tokens have `scp`, so their
- * own roles never count as scopes.
+ * Security: the optional claim `idtyp` says `app` and nothing else does; have it sent. Another `idtyp` speaks against it.
+ * Without `idtyp`: Entra names an application alike in `sub` and `oid`, and delegates nothing to it, while people's tokens
+ * have `scp`. What an application may do stands in `roles`, which `claims.scopes: [scp, roles]` takes for scopes: people's
+ * tokens have `scp`, so their own roles never count as scopes.
  */
 import type { VerifiedClaims } from '../../providers/verify.ts'
+import { OF_USERS, without } from './of-users.ts'
 
-export function isEntraApplication({ idtyp, oid, scp, sub }: VerifiedClaims): boolean {
-  return idtyp === 'app' || (oid !== undefined && oid === sub && scp === undefined)
+export function isEntraApplication(claims: VerifiedClaims): boolean {
+  const { idtyp, oid, scp, sub } = claims
+  if (!without(claims, OF_USERS)) return false
+  return idtyp === undefined ? oid !== undefined && oid === sub && scp === undefined : idtyp === 'app'
 }

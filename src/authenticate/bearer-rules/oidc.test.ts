@@ -37,6 +37,76 @@ test('a provider of ID tokens takes no access tokens, and of several audiences t
   assert.equal((await caller(token({ aud: ['web', 'other'], azp: 'web', typ: 'ID', nonce: 'n' }, jwt))).principal.kind, 'person')
 })
 
+test('refuses a machine that another client exchanged, listed or not: it is never a person', async () => {
+  const { token, rejects, caller } = stageBearers({ accessTokenType: 'jwt', machineClients: ['robot', 'broker'] })
+  const refuses = (claims: object) =>
+    rejects(token({ client_id: undefined, ...claims }, { typ: 'JWT' }), 'denied', JSON.stringify({ ...claims }))
+  for (const claims of [
+    // Keycloak: the client is whoever exchanged, the user name stays.
+    { sub: 'u', azp: 'web', preferred_username: 'service-account-stranger' },
+    { sub: 'u', azp: 'web', preferred_username: 'service-account-robot', email: 'robot@corp.example' },
+    { sub: 'u', azp: 'broker', preferred_username: 'service-account-stranger' },
+    { sub: 'u', azp: 'broker', preferred_username: 'service-account-broker' },
+    { sub: 'u', azp: 'broker', preferred_username: 'service-account-stranger', clientHost: '10.0.0.1' },
+    { sub: 'u', azp: 'broker', preferred_username: 'service-account-stranger', client_id: 'broker' },
+    { sub: 'u', azp: 'web', preferred_username: 'Service-Account-Robot' },
+    { sub: 'u', azp: 'web', username: 'service-account-stranger' },
+    // The subject is a machine, whoever asked.
+    { sub: 'robot', client_id: 'mandate' },
+    { sub: 'robot', client_id: 'broker' },
+    { sub: 'robot', client_id: 'web', preferred_username: 'ada' },
+    { sub: 'robot@clients', azp: 'web' },
+    { sub: 'robot@clients', azp: 'broker' },
+    { sub: 'robot@clients', azp: 'robot', email: 'robot@corp.example' },
+    { sub: 'stranger@clients', azp: 'web' },
+    { sub: 'stranger@clients', azp: 'robot', gty: 'client-credentials' },
+    { sub: 'web@clients', azp: 'web', email: 'ada@corp.example' },
+    // It names two clients, or the subject is one that it names.
+    { sub: 'evilbot', client_id: 'evilbot', azp: 'x' },
+    { sub: 'u', client_id: 'web', azp: 'app' },
+    { sub: 'u', azp: 'web', cid: 'app' },
+    { sub: 'u', azp: 'web', appid: 'app' },
+    { sub: 'u', client_id: ['web'], azp: 'web' },
+    { sub: 'robot', client_id: 'robot', azp: 'web' },
+    { sub: 'robot', client_id: 'web', azp: 'robot' },
+    { sub: 'web', client_id: 'web', username: 'ada' },
+    { sub: 'u', aud: ['https://mandate.test/api', 'u'], client_id: 'web' },
+    // It says of itself that it is of a machine, and of a user.
+    { sub: 'o', oid: 'o', azp: 'robot', idtyp: 'app', email: 'ada@corp.example' },
+    { sub: 'auth0|5', azp: 'robot', gty: 'client-credentials', email: 'ada@corp.example' },
+  ])
+    await refuses(claims)
+  assert.equal((await caller(token({ client_id: undefined, sub: 'u', azp: 'broker', sid: 's' }, { typ: 'JWT' }))).principal.kind, 'person')
+})
+
+test('refuses an ID token that speaks of a machine', async () => {
+  const { token, rejects } = stageBearers({ accept: 'id-token', audience: 'web', machineClients: ['robot'] })
+  for (const claims of [
+    { sub: 'u', azp: 'web', preferred_username: 'service-account-web' },
+    { sub: 'u', azp: 'web', client_id: 'web', clientHost: '10.0.0.1' },
+    { sub: 'robot', azp: 'web' },
+    { sub: 'web' },
+    { sub: 'u', azp: 'web', client_id: 'robot' },
+  ])
+    await rejects(token({ aud: 'web', nonce: 'n', client_id: undefined, ...claims }, { typ: 'JWT' }), 'denied', JSON.stringify(claims))
+})
+
+test('refuses people of clients that are not among personClients, where these are listed', async () => {
+  const { token, rejects, caller } = stageBearers({ machineClients: ['robot', 'both'], personClients: ['web', 'both'] })
+  for (const client of ['broker', 'robot', 'Web', '', undefined]) await rejects(token({ client_id: client }), 'denied', client)
+  await rejects(token({ client_id: undefined, azp: 'broker' }), 'denied')
+  await rejects(token({ sub: 'stranger', client_id: 'broker' }), 'denied')
+  const kind = async (claims: object) => (await caller(token(claims))).principal.kind
+  assert.deepEqual([await kind({}), await kind({ client_id: 'both' })], ['person', 'person'])
+  assert.deepEqual([await kind({ client_id: undefined, cid: 'web' })], ['person'])
+  assert.deepEqual(
+    [await kind({ sub: 'robot', client_id: 'robot' }), await kind({ sub: 'both', client_id: 'both' })],
+    ['machine', 'machine'],
+  )
+  const none = stageBearers({ personClients: [] })
+  await none.rejects(none.token(), 'denied')
+})
+
 test('a machine is a configured client without a user, and nothing else', async () => {
   const { token, rejects, caller } = stageBearers({ machineClients: ['batch', 'Batch2'] })
   const kind = async (claims: object) => (await caller(token(claims))).principal.kind
@@ -46,13 +116,38 @@ test('a machine is a configured client without a user, and nothing else', async 
   // A listed client with a user is that person.
   assert.equal(await kind({ client_id: 'batch' }), 'person')
   assert.equal(await kind({ client_id: undefined, azp: 'batch', preferred_username: 'ada' }), 'person')
-  assert.equal(await kind({ sub: 'batch', client_id: 'batch', username: 'ada' }), 'person')
-  assert.equal(await kind({ sub: 'batch', client_id: 'batch', azp: 'web' }), 'person')
+  // Who is called as the client is, by subject or user name, is neither.
+  await rejects(token({ sub: 'batch', client_id: 'batch', username: 'ada' }), 'denied')
+  await rejects(token({ sub: 'batch', client_id: 'batch', preferred_username: 'service-account-batch' }), 'denied')
   // A person may call herself what a service account is called, but cannot make Keycloak write client_id.
-  assert.equal(await kind({ sub: 'u', client_id: undefined, azp: 'batch', preferred_username: 'service-account-batch' }), 'person')
-  assert.equal(await kind({ sub: 'u', client_id: 'batch', azp: 'batch', preferred_username: 'service-account-other' }), 'person')
+  await rejects(token({ sub: 'u', client_id: undefined, azp: 'batch', preferred_username: 'service-account-batch' }), 'denied')
   assert.equal(await kind({ sub: 'batch', client_id: 'batch' }), 'machine')
   assert.equal(await kind({ sub: 'u', client_id: 'Batch2', azp: 'Batch2', preferred_username: 'service-account-batch2' }), 'machine')
+})
+
+test("what only a user has speaks against every form of a machine's token but a service account's own name", async () => {
+  const { token, caller } = stageBearers({ accessTokenType: 'jwt', machineClients: ['listed'] })
+  const kind = async (claims: object) => (await caller(token({ client_id: undefined, ...claims }, { typ: 'JWT' }))).principal.kind
+  for (const ofUser of [
+    { email: 'alice@corp.example' },
+    { preferred_username: 'alice' },
+    { auth_time: 1 },
+    { username: 'alice' },
+    { uid: '7' },
+  ])
+    for (const form of [
+      { sub: 'alice@clients', azp: 'listed' },
+      { sub: 'o', oid: 'o', azp: 'listed' },
+      { sub: 'o', oid: 'o', appid: 'listed' },
+      { sub: 'u', azp: 'listed', clientAddress: '10.0.0.1' },
+      { sub: 'u', azp: 'listed', client_id: 'listed' },
+    ])
+      assert.equal(await kind({ ...form, ...ofUser }), 'person', JSON.stringify({ ...form, ...ofUser }))
+  assert.equal(await kind({ sub: 'o', oid: 'o', azp: 'listed', idtyp: 'user' }), 'person')
+  // An administrator may give a service account an address.
+  const named = { sub: 'u', azp: 'listed', preferred_username: 'service-account-listed', email: 'robot@corp.example' }
+  assert.equal(await kind({ ...named, clientHost: '10.0.0.1' }), 'machine')
+  assert.equal(await kind({ ...named, client_id: 'listed' }), 'machine')
 })
 
 test('a machine of Auth0, Okta, Entra or Keycloak counts as one, and never as a person', async () => {
@@ -78,7 +173,9 @@ test('a machine of Auth0, Okta, Entra or Keycloak counts as one, and never as a 
   assert.equal(await kind({ sub: 'o', oid: 'o', azp: 'listed', scp: 'x' }), 'person')
   assert.equal(await kind({ sub: 'u', azp: 'listed', sid: 's' }), 'person')
   assert.equal(await kind({ sub: 'u', azp: 'listed', client_id: 'listed', sid: 's' }), 'person')
-  await rejects(token({ client_id: undefined, gty: 'client-credentials' }, { typ: 'JWT' }), 'denied')
+  // Nor does a machine become a person by naming no client.
+  for (const claims of [{ gty: 'client-credentials' }, { clientHost: '10.0.0.1' }, { sub: 'o', oid: 'o' }, { sub: 'x@clients' }])
+    await rejects(token({ client_id: undefined, ...claims }, { typ: 'JWT' }), 'denied', JSON.stringify(claims))
 })
 
 test('claims of the wrong shape refuse the token', async () => {

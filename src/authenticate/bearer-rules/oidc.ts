@@ -6,37 +6,46 @@
  * bound to a key (`cnf`, RFC 7800) are refused: taken as bearers, they would be worth to a thief what the binding forbids.
  *
  * Issuers write machines' tokens in several ways, each in a file beside this one. A token of such a form is never a
- * person's, and a machine's only if its client is listed; otherwise it is nobody's that anything was allowed to. What has
- * none of these forms is a person: a listed client with a user is that user. ID tokens are always people's.
+ * person's, and a machine's only if its client is listed; otherwise it is nobody's that anything was allowed to. Nobody's
+ * as well is what names two clients, or speaks of a machine without being of its form (`never-people.ts`), above all what
+ * was exchanged. The rest are people: a listed client with a user is that user. With `personClients` they are so only if
+ * their token was issued to one of these. ID tokens are never a machine's.
  */
 import type { ProviderConfig } from '../../config/provider.ts'
 import { Refusal } from '../../errors.ts'
 import { requireIdTokenKind } from '../../providers/id-token.ts'
 import type { VerifiedJwt } from '../../providers/verify.ts'
-import { clientOf } from '../client-of.ts'
+import { clientOf, namesTwoClients } from '../client-of.ts'
 import { isAuth0Machine } from './auth0.ts'
 import type { BearerRule } from './bearer-rule.ts'
 import { isEntraApplication } from './entra.ts'
 import { isKeycloakServiceAccount } from './keycloak.ts'
+import { isNeverPerson } from './never-people.ts'
 import { isOwnSubject } from './rfc9068.ts'
 
-type Accepting = Pick<ProviderConfig, 'accept' | 'accessTokenType' | 'audience' | 'machineClients'>
+type Accepting = Pick<ProviderConfig, 'accept' | 'accessTokenType' | 'audience' | 'machineClients' | 'personClients'>
 
 const MACHINES = [isOwnSubject, isKeycloakServiceAccount, isEntraApplication, isAuth0Machine]
 
 export function oidcRule(provider: Accepting): BearerRule {
-  const { accept, accessTokenType, audience, machineClients } = provider
+  const { accept, accessTokenType, audience, machineClients, personClients } = provider
   return {
     types: accept === 'access-token' && accessTokenType === 'at+jwt' ? ['at+jwt'] : ['jwt', undefined],
     audience,
     judge(verified) {
       requireKind(verified, provider)
-      if (accept === 'id-token') return 'person'
       const { claims } = verified
       const client = clientOf(claims)
-      if (!MACHINES.some((isMachine) => isMachine(claims, client))) return 'person'
-      if (client !== undefined && machineClients.includes(client)) return 'machine'
-      throw new Refusal('denied', { detail: "this client is not among the provider's machineClients" })
+      if (namesTwoClients(claims)) throw nobody('it names two clients, as after a token exchange')
+      if (accept === 'access-token' && MACHINES.some((isMachine) => isMachine(claims, client))) {
+        if (client !== undefined && machineClients.includes(client)) return 'machine'
+        throw nobody("this client is not among the provider's machineClients")
+      }
+      if (isNeverPerson(claims, machineClients))
+        throw nobody('it speaks of a machine and is not as that machine would get it: another client may have exchanged it')
+      if (accept === 'access-token' && personClients !== undefined && (client === undefined || !personClients.includes(client)))
+        throw nobody("it is a user's, and the client is not among the provider's personClients")
+      return 'person'
     },
   }
 }
@@ -60,4 +69,9 @@ function requireKind(verified: VerifiedJwt, { accept, accessTokenType, audience 
 
 function wrongType(detail: string): Refusal {
   return new Refusal('token_type_wrong', { detail })
+}
+
+/** The token is what it says, and nothing was allowed to whom it speaks of. */
+function nobody(detail: string): Refusal {
+  return new Refusal('denied', { detail })
 }
