@@ -24,6 +24,8 @@ interface Script {
   authenticate?: () => Promise<Authentication>
   authorize?: () => Promise<Decision>
   assume?: () => Promise<Assumption>
+  /** Default: one that says yes; `undefined` for a source without it. */
+  evict?: CredentialSource['evict'] | undefined
   act?: Act
 }
 
@@ -63,7 +65,14 @@ async function run(script: Script = {}, failing: MemorySink['failing'] = new Set
   }
   const source: CredentialSource = {
     assume: () => asked('assume', script.assume ?? (async () => granted())),
-    evict: () => void order.push('evict'),
+    ...('evict' in script
+      ? script.evict && { evict: script.evict }
+      : {
+          evict() {
+            order.push('evict')
+            return true
+          },
+        }),
   }
   const attempt: Attempt = {
     id: 'attempt-1',
@@ -309,12 +318,29 @@ describe('an act', () => {
     const stage = await run({
       assume: async () => granted(tokens.shift()),
       async act(grant) {
+        assert.ok(grant.refused(grant.credential))
         seen.push(tokenOf(grant.credential), tokenOf(await grant.renew()))
         return ACTED
       },
     })
     assert.deepEqual(seen, ['first', 'second'])
     assert.deepEqual(stage.order, [...STEPS, 'record granted', 'act', 'evict', 'assume', 'note completed'])
+  })
+
+  test('hears from the source whether another credential may be had, and tells it which one was refused', async () => {
+    for (const evict of [() => false, undefined]) {
+      const told: unknown[] = []
+      const given = granted()
+      await run({
+        assume: async () => given,
+        evict: evict && ((_caller, _target, refused) => told.push(refused) < 0),
+        async act(grant) {
+          assert.equal(grant.refused(grant.credential), false)
+          return ACTED
+        },
+      })
+      assert.deepEqual(told, evict && given.result === 'granted' ? [given.credential] : [])
+    }
   })
 
   test("that may not renew is refused with the source's reason", async () => {

@@ -11,7 +11,12 @@ export interface Grant {
   readonly credential: Credential
   /** Records what is about to be done that cannot be taken back. Do not do it if this rejects. */
   effect(what: string): Promise<void>
-  /** A fresh credential after the target refused the present one (401). Rejects with a Refusal when there is none. */
+  /**
+   * Says that the target refused this credential (401). True when `renew` may give another one; false when it was renewed
+   * for such an answer a moment ago, and the target's answer is the caller's.
+   */
+  refused(credential: Credential): boolean
+  /** A fresh credential after that. Rejects with a Refusal when there is none. */
   renew(): Promise<Credential>
   /** Records that an answer that goes on has begun. Do not send it if this rejects. */
   streamOpened(upstreamAuditId: string | undefined): Promise<void>

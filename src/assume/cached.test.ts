@@ -4,13 +4,14 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { createFakeClock } from '../clock.fake.ts'
-import { bearerCredential } from '../credential.ts'
+import { bearerCredential, type Credential } from '../credential.ts'
 import { Refusal } from '../errors.ts'
-import { bearerCaller, loginCaller, principalOf } from '../principal.fake.ts'
+import { bearerCaller, loginCaller, principalOf, unsignedJwt } from '../principal.fake.ts'
 import type { Caller, Principal } from '../principal.ts'
 import { Secret } from '../secret.ts'
 import { acquisitionKey, cached } from './cached.ts'
 import type { Assumption, CredentialSource, Target } from './credential-source.ts'
+import { createForwardToken } from './forward-token.ts'
 
 const TARGET: Target = { id: 'cluster/prod', audience: 'prod', scopes: ['read'] }
 const MINUTE = 60_000
@@ -28,6 +29,7 @@ function stage(lifeMs = 60 * MINUTE) {
     },
     evict() {
       seen.evicted += 1
+      return true
     },
   }
   const cache = cached(source, clock, {
@@ -39,8 +41,9 @@ function stage(lifeMs = 60 * MINUTE) {
   return { clock, seen, script, cache }
 }
 
-const tokenOf = (answer: Assumption) =>
-  answer.result === 'granted' && answer.credential.kind === 'bearer' ? answer.credential.token.expose() : answer.result
+const tokenIn = (credential: Credential) => (credential.kind === 'bearer' ? credential.token.expose() : credential.kind)
+const tokenOf = (answer: Assumption) => (answer.result === 'granted' ? tokenIn(answer.credential) : answer.result)
+const credentialOf = (answer: Assumption) => (answer.result === 'granted' ? answer.credential : assert.fail(answer.result))
 
 // Few values of each part, so that pairs which differ in one part alone are common.
 const few = fc.constantFrom('a', 'b', 'a,b', '"a","b"', '')
@@ -208,9 +211,9 @@ describe('does not keep', () => {
 
   test('a credential that was evicted; the source is told as well', async () => {
     const { cache, seen } = stage()
-    await cache.assume(loginCaller(), TARGET)
+    const refused = credentialOf(await cache.assume(loginCaller(), TARGET))
     await cache.assume(loginCaller({ principal: { subject: 'bob' } }), TARGET)
-    cache.evict?.(loginCaller(), TARGET)
+    assert.equal(cache.evict?.(loginCaller(), TARGET, refused), true)
     await cache.assume(loginCaller({ principal: { subject: 'bob' } }), TARGET)
     assert.deepEqual([seen.asked, seen.hits, seen.evicted], [2, 1, 1])
     await cache.assume(loginCaller(), TARGET)
@@ -255,6 +258,105 @@ describe('does not keep', () => {
     assert.equal(seen.hits, 1)
     await cache.assume(callerAt(0), TARGET)
     assert.deepEqual([seen.asked, seen.hits], [50_002, 1])
+  })
+})
+
+describe('when a target refuses what it is sent (401)', () => {
+  /** One request of a caller: what the target refuses is renewed if it may be, and sent once more. */
+  const request = async (cache: CredentialSource, caller: Caller): Promise<string[]> => {
+    const first = credentialOf(await cache.assume(caller, TARGET))
+    if (cache.evict?.(caller, TARGET, first) !== true) return [tokenIn(first)]
+    return [tokenIn(first), tokenOf(await cache.assume(caller, TARGET))]
+  }
+
+  test('a loop of requests asks for one credential more, and one every half minute', async () => {
+    const { cache, seen, clock } = stage()
+    for (let i = 0; i < 100; i++) await request(cache, loginCaller())
+    assert.equal(seen.asked, 2)
+    for (let second = 0; second < 90; second++) {
+      clock.jump(1_000)
+      await request(cache, loginCaller())
+    }
+    assert.equal(seen.asked, 5)
+  })
+
+  test('a hundred at once ask for one credential more', async () => {
+    const { cache, seen } = stage()
+    const first = credentialOf(await cache.assume(loginCaller(), TARGET))
+    const renewed = await Promise.all(
+      Array.from({ length: 100 }, async () => {
+        assert.equal(cache.evict?.(loginCaller(), TARGET, first), true)
+        return tokenOf(await cache.assume(loginCaller(), TARGET))
+      }),
+    )
+    assert.deepEqual([[...new Set(renewed)], seen.asked], [['token-2'], 2])
+  })
+
+  test('a renewed one that it refuses as well is kept, for as long as half a minute', async () => {
+    const { cache, seen, clock } = stage()
+    assert.deepEqual(await request(cache, loginCaller()), ['token-1', 'token-2'])
+    clock.jump(29_999)
+    assert.deepEqual(await request(cache, loginCaller()), ['token-2'])
+    clock.jump(1)
+    assert.deepEqual(await request(cache, loginCaller()), ['token-2', 'token-3'])
+    assert.equal(seen.evicted, 2)
+  })
+
+  test('one that is late does not cost those who come after it what was renewed meanwhile', async () => {
+    const { cache, seen, clock } = stage()
+    const old = credentialOf(await cache.assume(loginCaller(), TARGET))
+    await request(cache, loginCaller())
+    clock.jump(MINUTE)
+    assert.equal(cache.evict?.(loginCaller(), TARGET, old), true)
+    assert.equal(tokenOf(await cache.assume(loginCaller(), TARGET)), 'token-2')
+    assert.deepEqual([seen.asked, seen.evicted], [2, 1])
+  })
+
+  test('the same credential is known when it is dressed', async () => {
+    const { cache, seen } = stage()
+    const bare = credentialOf(await cache.assume(loginCaller(), TARGET))
+    assert.equal(cache.evict?.(loginCaller(), TARGET, { ...bare, lines: [['X-Mandate-Subject', 'alice']] }), true)
+    assert.equal(tokenOf(await cache.assume(loginCaller(), TARGET)), 'token-2')
+    assert.equal(seen.evicted, 1)
+  })
+
+  test('nobody else waits: another caller and another target are renewed for themselves', async () => {
+    const { cache, seen } = stage()
+    await request(cache, loginCaller())
+    await request(cache, loginCaller({ principal: { subject: 'bob' } }))
+    assert.equal(seen.asked, 4)
+    const there = { ...TARGET, id: 'cluster/test' }
+    const first = credentialOf(await cache.assume(loginCaller(), there))
+    assert.equal(cache.evict?.(loginCaller(), there, first), true)
+  })
+
+  test('a caller who leaves before the new one is there does not begin the half minute anew', async () => {
+    const { cache, seen, clock } = stage()
+    for (let i = 0; i < 20; i++) {
+      cache.evict?.(loginCaller(), TARGET, credentialOf(await cache.assume(loginCaller(), TARGET)))
+      clock.jump(1_000)
+    }
+    assert.equal(seen.asked, 2)
+  })
+
+  test('a login is not refreshed for it: a cluster that always says 401 costs two reads of its tokens', async () => {
+    const clock = createFakeClock()
+    const asked: string[] = []
+    const source = createForwardToken({
+      token: 'id-token',
+      passThroughOpen: false,
+      audienceFor: () => 'prod',
+      takenAsBearer: () => false,
+      logins: {
+        async fresh(loginId) {
+          asked.push(loginId)
+          return { token: new Secret(unsignedJwt({ aud: 'prod', sub: loginId })), expiresAt: clock.now() + 60 * MINUTE }
+        },
+      },
+    })
+    const cache = cached(source, clock, { hit: () => undefined, acquired: () => undefined })
+    for (let i = 0; i < 1_000; i++) await request(cache, loginCaller())
+    assert.deepEqual(asked, ['login-1', 'login-1'])
   })
 })
 

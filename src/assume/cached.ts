@@ -4,6 +4,11 @@
  * Security: the key is made of issuer, subject, actor, the proof (login id or token digest), and the whole target. Two
  * callers with different proof never share an entry or a flight (Pomerium #6165: a flight keyed by host gave users
  * each other's tokens). Only grants are kept; refusals are asked anew.
+ *
+ * A target that refuses a credential (401) has it renewed, because an issuer may have rotated its keys or taken a token
+ * back. Some targets say 401 whatever they are sent, and a caller who asks for that in a loop would have Mandate flood the
+ * issuer. So what is given up is the very credential that was refused, never one that was obtained since, and one caller
+ * has one renewal for a target in half a minute.
  */
 import type { Clock } from '../clock.ts'
 import type { Credential } from '../credential.ts'
@@ -18,6 +23,7 @@ export interface CacheObserver {
 const MOST_ENTRIES = 50_000
 const MOST_MARGIN_MS = 5 * 60_000
 const SWEEP_EVERY_MS = 60_000
+const RENEWED_ONCE_IN_MS = 30_000
 
 interface Cached {
   readonly credential: Credential
@@ -34,6 +40,8 @@ export function acquisitionKey(caller: Caller, target: Target): string {
 export function cached(source: CredentialSource, clock: Clock, observer: CacheObserver): CredentialSource {
   const entries = new Map<string, Cached>()
   const flights = new Map<string, Promise<Assumption>>()
+  /** Until when a credential of this key is not given up again. Apart from the entries: it outlives them. */
+  const renewedUntil = new Map<string, number>()
   let sweptAt = clock.now()
 
   const acquire = async (key: string, caller: Caller, target: Target): Promise<Assumption> => {
@@ -52,14 +60,14 @@ export function cached(source: CredentialSource, clock: Clock, observer: CacheOb
   const sweep = () => {
     sweptAt = clock.now()
     for (const [key, { useUntil }] of entries) if (useUntil <= sweptAt) entries.delete(key)
+    for (const [key, until] of renewedUntil) if (until <= sweptAt) renewedUntil.delete(key)
   }
 
   const keep = (key: string, credential: Credential) => {
     if (clock.now() - sweptAt >= SWEEP_EVERY_MS) sweep()
     const life = credential.expiresAt - clock.now()
     entries.set(key, { credential, useUntil: credential.expiresAt - Math.min(MOST_MARGIN_MS, life / 5) })
-    const oldest = entries.size > MOST_ENTRIES ? entries.keys().next().value : undefined
-    if (oldest !== undefined) entries.delete(oldest)
+    dropOldest(entries)
   }
 
   return {
@@ -79,9 +87,30 @@ export function cached(source: CredentialSource, clock: Clock, observer: CacheOb
       }
       return flight
     },
-    evict(caller, target) {
-      entries.delete(acquisitionKey(caller, target))
-      source.evict?.(caller, target)
+    evict(caller, target, refused) {
+      const key = acquisitionKey(caller, target)
+      const entry = entries.get(key)
+      // Somebody has obtained another one since, or is about to.
+      if (entry === undefined ? flights.has(key) : !isSame(entry.credential, refused)) return true
+      const now = clock.now()
+      if (now < (renewedUntil.get(key) ?? 0)) return false
+      // The newest last: the first is the oldest.
+      renewedUntil.delete(key)
+      renewedUntil.set(key, now + RENEWED_ONCE_IN_MS)
+      dropOldest(renewedUntil)
+      entries.delete(key)
+      source.evict?.(caller, target, refused)
+      return true
     },
   }
+}
+
+function dropOldest(map: Map<string, unknown>): void {
+  const oldest = map.size > MOST_ENTRIES ? map.keys().next().value : undefined
+  if (oldest !== undefined) map.delete(oldest)
+}
+
+/** One that was dressed with headers since (`identified.ts`) is the same. */
+function isSame(kept: Credential, refused: Credential): boolean {
+  return kept === refused || (kept.kind === 'bearer' && refused.kind === 'bearer' && kept.token === refused.token)
 }

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
 import type { FakeClock } from '../clock.fake.ts'
-import { present } from '../credential.ts'
+import { bearerCredential, present } from '../credential.ts'
 import { Refusal } from '../errors.ts'
 import type { Caller } from '../principal.ts'
+import { Secret } from '../secret.ts'
 import type { CredentialSource, Target } from './credential-source.ts'
 
 export interface SourceUnderTest {
@@ -82,9 +83,14 @@ export function credentialSourceConformance(name: string, open: () => SourceUnde
     })
 
     test('forgets without harm, also what it never gave', async () => {
-      under.source.evict?.(under.bob, under.target)
+      const never = bearerCredential(new Secret('never-given'), under.clock.now() + 60_000)
+      under.source.evict?.(under.bob, under.target, never)
       const before = await linesOf(under.alice)
-      under.source.evict?.(under.alice, under.target)
+      under.source.evict?.(under.alice, under.target, never)
+      assert.equal(await linesOf(under.alice), before)
+      const answer = await under.source.assume(under.alice, under.target)
+      assert.ok(answer.result === 'granted')
+      for (let i = 0; i < 3; i++) under.source.evict?.(under.alice, under.target, answer.credential)
       assert.equal(await linesOf(under.alice), before)
     })
   })

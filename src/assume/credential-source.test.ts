@@ -81,6 +81,7 @@ function tokenExchange(): SourceUnderTest {
   const source = createTokenExchangeSource({
     token: 'access-token',
     takenAsBearer: () => false,
+    namesAnother: () => false,
     log: createLog(() => undefined),
     logins: { fresh: async (loginId) => ({ token: new Secret(`of-${loginId}`), expiresAt: clock.now() + 300_000 }) },
     issuerOf: () => ({

@@ -28,6 +28,10 @@ export type Assumption =
 
 export interface CredentialSource {
   assume(caller: Caller, target: Target): Promise<Assumption>
-  /** Forgets what is cached for this caller and target, after the target said 401. */
-  evict?(caller: Caller, target: Target): void
+  /**
+   * Forgets the credential that the target just refused (401). True when the next `assume` may give another one; false
+   * when it gives the same, because that one was itself obtained for such an answer a moment ago: then the target's
+   * answer is the caller's. Absent where nothing is remembered.
+   */
+  evict?(caller: Caller, target: Target, refused: Credential): boolean
 }

@@ -9,6 +9,7 @@ import type { Assumption, Target } from './credential-source.ts'
 import { patient } from './patient.ts'
 
 const TARGET: Target = { id: 'route/reports', audience: 'reports', scopes: [] }
+const CLIENT_REFUSED: Assumption = { result: 'unavailable', refusal: new Refusal('credential_unavailable') }
 const REFUSED: Assumption = { result: 'refused', refusal: new Refusal('credential_not_offered') }
 
 function stage(first: Assumption) {
@@ -65,12 +66,42 @@ test('what cannot be told, and what was granted, is asked each time', async () =
   }
 })
 
-test('forgets on demand', async () => {
-  const { script, source } = stage(REFUSED)
-  await source.assume(loginCaller(), TARGET)
-  source.evict?.(loginCaller(), TARGET)
-  await source.assume(loginCaller(), TARGET)
+test('a target that refuses a credential (401) does not shorten the wait, whatever is kept', async () => {
+  const credential = bearerCredential(new Secret('token'), Date.UTC(2026, 0, 2))
+  for (const answer of [REFUSED, { result: 'too-many', retryAfterSeconds: 7 } as const, CLIENT_REFUSED]) {
+    const { script, source } = stage(answer)
+    await source.assume(loginCaller(), TARGET)
+    for (let i = 0; i < 5; i++) {
+      source.evict?.(loginCaller(), TARGET, credential)
+      assert.equal((await source.assume(loginCaller(), TARGET)).result, answer.result)
+    }
+    assert.equal(script.asked, 1, answer.result)
+  }
+})
+
+test('a person whom the issuer wants to see is not asked about again within a second; nobody else waits for them', async () => {
+  const { clock, script, source } = stage({ result: 'needs-interaction', refusal: new Refusal('consent_needed') })
+  for (let i = 0; i < 1_000; i++) assert.equal((await source.assume(loginCaller(), TARGET)).result, 'needs-interaction')
+  assert.equal(script.asked, 1)
+  await source.assume(loginCaller({ principal: { subject: 'bob' } }), TARGET)
   assert.equal(script.asked, 2)
+  await clock.advance(1_000)
+  await source.assume(loginCaller(), TARGET)
+  assert.equal(script.asked, 3)
+})
+
+test("an issuer that does not take Mandate's client is left alone for a second by all callers, for that target", async () => {
+  const { clock, script, source } = stage(CLIENT_REFUSED)
+  const callers = Array.from({ length: 1_000 }, (_, at) => bearerCaller(`token-${at}`))
+  for (const caller of callers) assert.equal(await source.assume(caller, TARGET), CLIENT_REFUSED)
+  assert.equal(script.asked, 1)
+  // Another target may be one for which it takes it, and another provider has another client.
+  await source.assume(loginCaller(), { ...TARGET, id: 'route/other' })
+  await source.assume(loginCaller({ principal: { provider: 'other' } }), TARGET)
+  assert.equal(script.asked, 3)
+  await clock.advance(1_000)
+  await source.assume(bearerCaller('one more'), TARGET)
+  assert.equal(script.asked, 4)
 })
 
 test('keeps no more than it may: the oldest refusal is forgotten first', async () => {

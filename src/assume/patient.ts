@@ -3,18 +3,26 @@
  *
  * Security: one caller in a tight loop, refused each time, would otherwise be a flood at the issuer in Mandate's name,
  * and an issuer that said how long to wait would be asked all the same. What is kept is kept by caller, proof and target,
- * as grants are, so nobody is refused for somebody else. What cannot be told (503) is not kept: it is over when it is over.
+ * as grants are, so nobody is refused for somebody else. The one exception is an issuer that does not take Mandate's
+ * client: it answers everybody so, and is left alone for that target by all callers of the provider. What else cannot be
+ * told (503) is not kept: it is over when it is over. A target that refuses a credential shortens no wait.
  */
 import type { Clock } from '../clock.ts'
+import type { Caller } from '../principal.ts'
 import { acquisitionKey } from './cached.ts'
-import type { Assumption, CredentialSource } from './credential-source.ts'
+import type { Assumption, CredentialSource, Target } from './credential-source.ts'
 
 const REFUSED_FOR_MS = 1_000
 const MOST_ENTRIES = 10_000
 
+interface Kept {
+  readonly answer: Assumption
+  readonly until: number
+}
+
 /** Wraps a source. A refusal holds for a second, "too many" for as long as the issuer said. */
 export function patient(source: CredentialSource, clock: Clock): CredentialSource {
-  const kept = new Map<string, { readonly answer: Assumption; readonly until: number }>()
+  const kept = new Map<string, Kept>()
   const keep = (key: string, answer: Assumption, forMs: number) => {
     // The newest last: the first is the oldest, and most likely over.
     kept.delete(key)
@@ -22,22 +30,34 @@ export function patient(source: CredentialSource, clock: Clock): CredentialSourc
     const oldest = kept.size > MOST_ENTRIES ? kept.keys().next().value : undefined
     if (oldest !== undefined) kept.delete(oldest)
   }
+  const holding = (key: string): Kept | undefined => {
+    const before = kept.get(key)
+    if (before === undefined || clock.now() < before.until) return before
+    kept.delete(key)
+    return undefined
+  }
   return {
     async assume(caller, target) {
-      const key = acquisitionKey(caller, target)
-      const before = kept.get(key)
-      if (before !== undefined && clock.now() < before.until) return remaining(before.answer, before.until - clock.now())
-      kept.delete(key)
+      const [own, all] = [acquisitionKey(caller, target), providerKey(caller, target)]
+      const before = holding(own) ?? holding(all)
+      if (before !== undefined) return remaining(before.answer, before.until - clock.now())
       const answer = await source.assume(caller, target)
-      if (answer.result === 'refused') keep(key, answer, REFUSED_FOR_MS)
-      if (answer.result === 'too-many') keep(key, answer, answer.retryAfterSeconds * 1000)
+      if (answer.result === 'refused' || answer.result === 'needs-interaction') keep(own, answer, REFUSED_FOR_MS)
+      if (answer.result === 'too-many') keep(own, answer, answer.retryAfterSeconds * 1000)
+      if (isClientRefused(answer)) keep(all, answer, REFUSED_FOR_MS)
       return answer
     },
-    evict(caller, target) {
-      kept.delete(acquisitionKey(caller, target))
-      source.evict?.(caller, target)
-    },
+    evict: (caller, target, refused) => source.evict?.(caller, target, refused) ?? false,
   }
+}
+
+function isClientRefused(answer: Assumption): boolean {
+  return answer.result === 'unavailable' && answer.refusal.code === 'credential_unavailable'
+}
+
+/** Of all callers of a provider. It begins with a word where the key of one caller has who they are: no two of them meet. */
+function providerKey({ principal }: Caller, target: Target): string {
+  return JSON.stringify(['all', principal.provider, target])
 }
 
 function remaining(answer: Assumption, ms: number): Assumption {

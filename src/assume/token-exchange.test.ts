@@ -28,6 +28,7 @@ function stage(changes: Partial<TokenExchangeOptions> & { fresh?: LoginTokens['f
     token: 'access-token',
     logins: { fresh: fresh ?? (async (loginId, which) => ({ token: new Secret(`${which}-of-${loginId}`), expiresAt: EXPIRES })) },
     takenAsBearer: () => false,
+    namesAnother: () => false,
     log: createLog((line) => void lines.push(line)),
     issuerOf: () => ({
       accept,
@@ -68,6 +69,18 @@ describe('refuses', () => {
     const outcome: ExchangeOutcome = { ...GIVEN, audiences: ['api://reports', 'api://mandate'] }
     assert.deepEqual(await answerOf({ takenAsBearer, outcome }), ['refused', 'credential_not_offered', 403])
     assert.deepEqual(asked, [['corp', 'at+jwt', ['api://reports', 'api://mandate']]])
+  })
+  test('what names another target as well, or who asks Mandate for it could go there', async () => {
+    const asked: unknown[] = []
+    const namesAnother: TokenExchangeOptions['namesAnother'] = (provider, audiences) => {
+      asked.push([provider, audiences])
+      return audiences.includes('api://payroll')
+    }
+    const wide: ExchangeOutcome = { ...GIVEN, audiences: ['api://reports', 'account', 'api://payroll'] }
+    assert.deepEqual(await answerOf({ namesAnother, outcome: wide }), ['refused', 'credential_audience_wrong', 403])
+    assert.deepEqual(asked, [['corp', ['api://reports', 'account', 'api://payroll']]])
+    const { source } = stage({ namesAnother, outcome: { ...GIVEN, audiences: ['api://reports', 'account'] } })
+    assert.equal((await source.assume(loginCaller(), TARGET)).result, 'granted')
   })
   test('what cannot be sent as a bearer', async () => {
     assert.deepEqual(await answerOf({ outcome: { ...GIVEN, token: new Secret('') } }), ['refused', 'credential_not_offered', 403])
@@ -173,6 +186,7 @@ test('in the cache, callers with different tokens never share what was exchanged
       const source = createTokenExchangeSource({
         token: 'access-token',
         takenAsBearer: () => false,
+        namesAnother: () => false,
         log: createLog(() => undefined),
         logins: { fresh: async (loginId) => ({ token: new Secret(`login-${loginId}`), expiresAt: EXPIRES }) },
         issuerOf: () => ({

@@ -1,11 +1,13 @@
 /**
  * The caller's issuer exchanges their token for one for the target (RFC 8693): the target trusts the issuer and gets a
- * token for itself alone.
+ * token that names it and no other target of this configuration. What takes tokens of the issuer elsewhere is not known
+ * here: a token may name audiences besides (`account` of Keycloak), and an opaque one says nothing of whom it is for.
  *
  * Security: the subject is the caller's own proof and nothing else, a bearer as it came or a sealed token of their
  * login, so a narrow bearer obtains what the issuer gives for it and never what a login of the same person obtains. The
  * caller's bearer goes to their issuer, never to the target. What comes back is not sent on if Mandate itself would take
- * it as a bearer: the target could come back with it as that person. There is no second way: what the issuer refuses
+ * it as a bearer, or another target would take it: whoever controls this one could come back, or go there, as that
+ * person. There is no second way: what the issuer refuses
  * is refused, and an issuer that cannot be asked is 503.
  */
 import { bearerCredential } from '../credential.ts'
@@ -31,10 +33,13 @@ export interface TokenExchangeOptions {
   readonly issuerOf: (provider: string) => ExchangingIssuer | undefined
   /** Whether Mandate could take a token of this provider as a bearer. `typ` is in lower case, without `application/`. */
   readonly takenAsBearer: (provider: string, token: { readonly typ: string | undefined; readonly audiences: readonly string[] }) => boolean
+  /** Whether a token of this provider with these audiences names another target that is configured. */
+  readonly namesAnother: (provider: string, audiences: readonly string[]) => boolean
   readonly log: Log
 }
 
-export function createTokenExchangeSource({ token, logins, issuerOf, takenAsBearer, log }: TokenExchangeOptions): CredentialSource {
+export function createTokenExchangeSource(options: TokenExchangeOptions): CredentialSource {
+  const { token, logins, issuerOf, takenAsBearer, namesAnother, log } = options
   // What the operator was told of a provider since its last good exchange: one line, not one for each request.
   const told = new Map<string, Set<string>>()
   const tell = (provider: string, reason: string) => {
@@ -49,6 +54,8 @@ export function createTokenExchangeSource({ token, logins, issuerOf, takenAsBear
         told.delete(provider)
         if (takenAsBearer(provider, outcome))
           return refused('credential_not_offered', 'the token is one that Mandate itself takes as a bearer')
+        if (namesAnother(provider, outcome.audiences))
+          return refused('credential_audience_wrong', 'the issuer exchanged the token for one that names another target as well')
         return { result: 'granted', credential: bearerCredential(outcome.token, outcome.expiresAt) }
       case 'refused':
         return refused('credential_not_offered', `the issuer does not exchange the token: ${outcome.reason}`)

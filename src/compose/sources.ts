@@ -11,6 +11,7 @@ import type { ClusterConfig } from '../config/cluster.ts'
 import type { Config } from '../config/config.ts'
 import { secretSource } from '../config/references.ts'
 import type { RouteConfig } from '../config/route.ts'
+import { namesAnother } from '../config/token-targets.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { LoginTokens } from '../logins/login-tokens.ts'
@@ -19,6 +20,8 @@ import type { Provider } from '../providers/provider.ts'
 
 /** Every way to be sent a credential. */
 type As = Exclude<ClusterConfig['as'] | RouteConfig['as'], { readonly kind: 'none' }>
+
+type Parts = Pick<Config, 'providers' | 'clusters' | 'routes'>
 
 export interface SourceSurroundings {
   readonly loginTokens: LoginTokens
@@ -37,7 +40,7 @@ export interface Assuming {
 }
 
 /** The source of a target, such as `cluster/prod` or `route/app`, and what it is asked for. */
-export function composeAssuming(id: string, as: As, config: Pick<Config, 'providers'>, surroundings: SourceSurroundings): Assuming {
+export function composeAssuming(id: string, as: As, config: Parts, surroundings: SourceSurroundings): Assuming {
   const { clock, metrics } = surroundings
   const source = as.kind
   const observer: CacheObserver = {
@@ -62,7 +65,8 @@ function targetOf(id: string, as: As): Target {
   }
 }
 
-function composeSource(as: As, { providers }: Pick<Config, 'providers'>, surroundings: SourceSurroundings): CredentialSource {
+function composeSource(as: As, config: Parts, surroundings: SourceSurroundings): CredentialSource {
+  const { providers } = config
   const { loginTokens: logins, clock, log } = surroundings
   switch (as.kind) {
     case 'forward-token':
@@ -84,6 +88,7 @@ function composeSource(as: As, { providers }: Pick<Config, 'providers'>, surroun
             return running && configured && { exchange: running.exchange, accept: configured.accept }
           },
           takenAsBearer: (provider, token) => takenAsBearer(providers[provider], token),
+          namesAnother: (provider, audiences) => namesAnother(config, as, provider, audiences),
           log,
         }),
         clock,

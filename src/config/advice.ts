@@ -3,8 +3,8 @@ import { brokerAdvice } from './broker-advice.ts'
 import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
 import { forwardAuthAdvice } from './forward-auth-faults.ts'
-import { sharedAudiences } from './forwarded-tokens.ts'
 import { routeAdvice } from './route-advice.ts'
+import { sharedAudiences } from './shared-audiences.ts'
 
 /** Advice on a configuration that loads, in the form of faults that do not prevent a start. */
 export function advice(config: Config): Fault[] {

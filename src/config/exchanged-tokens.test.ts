@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { advice } from './advice.ts'
 import { configOf, type Draft, faultsAfter } from './config.fake.ts'
+import { namesAnother } from './token-targets.ts'
 
 const proven = (draft: Draft) =>
   Object.assign(draft.providers['corp'] ?? {}, { clientAuth: { method: 'secret', secret: { env: 'CLIENT_SECRET' } } })
@@ -68,6 +69,104 @@ describe('starts with', () => {
       assert.deepEqual(faultsAfter(route(more)), [])
     }
   })
+})
+
+describe('advises on targets that would take the tokens of each other', () => {
+  const exchanged = (audience: string, more: object = {}) => as({ audience, ...more })
+  const forwarded = (audience: string) => ({ kind: 'forward-token', token: 'access-token', audience })
+  const both = (prod: object, app: object, more: object = {}) => {
+    const match = { host: 'app.example', path: '/**' }
+    return advice(
+      configOf((draft) => {
+        proven(draft)
+        Object.assign(draft.clusters['prod'] ?? {}, { as: prod })
+        const allow = { callers: ['person', 'machine'] }
+        draft['routes'] = [{ match, allow, upstream: 'https://app.internal', as: app, ...more }]
+      }),
+    ).filter(({ problem }) => problem.includes('would take'))
+  }
+  for (const [what, prod, app] of [
+    ['both by exchange', exchanged('k'), exchanged('k')],
+    ['both forwarded', forwarded('k'), forwarded('k')],
+    ['one of each', exchanged('k'), forwarded('k')],
+  ] as const)
+    test(`a cluster and a route, ${what}`, () => {
+      assert.deepEqual(
+        both(prod, app).map(({ path, problem }) => [path, /tokens that (\S+) would take/.exec(problem)?.[1]]),
+        [
+          ['clusters.prod.as', 'routes.0'],
+          ['routes.0.as', 'clusters.prod'],
+        ],
+      )
+      assert.deepEqual(both(prod, { ...app, audience: 'other' }), [])
+    })
+  test('an audience and a resource of one name', () => {
+    assert.equal(both(exchanged('k'), as({ resource: 'k' })).length, 2)
+    assert.equal(both(exchanged('x', { resource: 'k' }), exchanged('k')).length, 2)
+  })
+  test('a cluster that takes the ID tokens by which a route is called', () => {
+    const idToken = { kind: 'forward-token', token: 'id-token', audience: 'app' }
+    assert.deepEqual(
+      both({ kind: 'forward-token' }, idToken).map(({ path }) => path),
+      ['routes.0.as'],
+    )
+  })
+  test('two routes, and two that a proxy asks about, yet not two paths of one service', () => {
+    const two = (one: object, other: object) =>
+      advice(
+        configOf((draft) => {
+          proven(draft)
+          draft.listen['forwardAuth'] = { port: 0, trusted: ['10.0.0.0/8'] }
+          const allow = { callers: ['machine'] }
+          draft['routes'] = [one, other].map((each) => ({ allow, as: exchanged('k'), ...each }))
+        }),
+      ).filter(({ problem }) => problem.includes('would take')).length
+    const at = (host: string, path = '/**') => ({ match: { host, path } })
+    assert.equal(two({ ...at('a.example'), upstream: 'https://a' }, { ...at('b.example'), upstream: 'https://b' }), 2)
+    assert.equal(
+      two({ ...at('a.example'), upstream: { servers: ['https://a', 'https://b'] } }, { ...at('b.example'), upstream: 'https://b' }),
+      0,
+    )
+    assert.equal(two({ ...at('a.example'), forwardAuth: true }, { ...at('b.example'), forwardAuth: true }), 2)
+    assert.equal(two({ ...at('a.example', '/x'), forwardAuth: true }, { ...at('a.example', '/y'), forwardAuth: true }), 0)
+  })
+  test('nothing of a route that lets in other providers than the cluster', () => {
+    const config = configOf((draft) => {
+      proven(draft)
+      draft.providers['other'] = { ...draft.providers['corp'], issuer: 'https://other.example', audience: 'o' }
+      Object.assign(draft.clusters['prod'] ?? {}, { as: exchanged('k'), allow: { providers: ['corp'] } })
+      const match = { host: 'app.example', path: '/**' }
+      draft['routes'] = [{ match, allow: { provider: 'other' }, upstream: 'https://app.internal', as: exchanged('k') }]
+    })
+    assert.deepEqual(
+      advice(config).filter(({ problem }) => problem.includes('would take')),
+      [],
+    )
+  })
+})
+
+test('a token names another target by whatever audience that takes tokens of the provider', () => {
+  const config = configOf((draft) => {
+    proven(draft)
+    draft.providers['other'] = { ...draft.providers['corp'], issuer: 'https://other.example', audience: 'o', clientId: 'other-client' }
+    Object.assign(draft.clusters['prod'] ?? {}, { as: { kind: 'forward-token' }, allow: { providers: ['corp'] } })
+    const route = (host: string, how: object, allow: object = { callers: ['machine'] }) => {
+      return { match: { host, path: '/**' }, allow, upstream: `https://${host}`, as: how }
+    }
+    draft['routes'] = [
+      route('a.example', as({ audience: 'a', resource: 'https://a.example' })),
+      route('b.example', as({ audience: 'b' })),
+      route('c.example', as({ resource: 'https://a.example' })),
+      route('d.example', { kind: 'forward-token', token: 'access-token', audience: 'd' }, { provider: 'other' }),
+      route('e.example', { kind: 'none' }),
+    ]
+  })
+  const all = ['mandate', 'a', 'https://a.example', 'b', 'd', 'account', '']
+  const others = (own: object, provider: string) => all.filter((audience) => namesAnother(config, own, provider, ['x', audience]))
+  assert.deepEqual(others({ audience: 'b' }, 'corp'), ['mandate', 'a', 'https://a.example'])
+  assert.deepEqual(others({ audience: 'a', resource: 'https://a.example' }, 'corp'), ['mandate', 'b'])
+  assert.deepEqual(others({ audience: 'b' }, 'other'), ['a', 'https://a.example', 'd'])
+  assert.deepEqual(others({ audience: 'b' }, 'constructor'), [])
 })
 
 test('advises on clusters that would take the tokens of each other', () => {

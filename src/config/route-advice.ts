@@ -20,6 +20,13 @@ function adviceOn(route: RouteConfig, at: number, severalProviders: boolean): Fa
       mend: 'use https and remove it',
     })
   }
+  if (as.kind === 'forward-token' && as.passThroughOpen) {
+    found.push({
+      path: `routes.${at}.as.passThroughOpen`,
+      problem: "sends a caller's bearer on: the service could use it against Mandate",
+      mend: 'use token-exchange, or let people sign in',
+    })
+  }
   if (upstream?.servers.some((server) => server.startsWith('http:') && !isLoopbackHost(new URL(server).hostname)) === true) {
     found.push({
       path: `routes.${at}.upstream`,
@@ -49,14 +56,20 @@ function adviceOn(route: RouteConfig, at: number, severalProviders: boolean): Fa
       mend: 'allow machines alone in that rule, and give people one of their own',
     })
   }
-  if (severalProviders && allow.some(({ groups, providers }) => groups !== undefined && providers === undefined)) {
-    found.push({
-      path: `routes.${at}.allow.groups`,
-      problem: 'counts a group of this name from any provider',
-      mend: 'name the providers in allow.providers whose groups are meant',
-    })
-  }
-  return found
+  return severalProviders ? [...found, ...ofAnyProvider(allow, `routes.${at}.allow`)] : found
+}
+
+const SAID = { groups: 'a group', claims: 'a claim', scopes: 'a scope' } as const
+
+/** Rules that rest on what one issuer says, and take the word of all of them. */
+function ofAnyProvider(allow: RouteConfig['allow'], path: string): Fault[] {
+  return (['groups', 'claims', 'scopes'] as const)
+    .filter((key) => allow.some((rule) => rule[key] !== undefined && rule.providers === undefined))
+    .map((key) => ({
+      path: `${path}.${key}`,
+      problem: `counts ${SAID[key]} of this name from any provider`,
+      mend: `name the providers in allow.providers whose ${key} are meant`,
+    }))
 }
 
 /** A path under one that others may use: in a spelling that the service takes for the same, they come in by the wider one. */

@@ -44,7 +44,7 @@ function destination({ listen }: Parts, { upstream, forwardAuth, websockets, as 
   return faults
 }
 
-function credential({ providers }: Parts, { upstream, as, plaintextOpen, allow }: RouteConfig, path: string): Fault[] {
+function credential({ listen, providers }: Parts, { upstream, forwardAuth, as, plaintextOpen, allow }: RouteConfig, path: string): Fault[] {
   if (as.kind === 'none') return []
   const faults: Fault[] = (upstream?.servers ?? [])
     .filter((server) => !plaintextOpen && server.startsWith('http:') && !isLoopbackHost(new URL(server).hostname))
@@ -53,6 +53,15 @@ function credential({ providers }: Parts, { upstream, as, plaintextOpen, allow }
       problem: 'is plain http, and would be sent a credential of the caller',
       mend: 'use https, or write plaintextOpen: true',
     }))
+  // A forward-token route has a fault of its own there, and so has one that has nowhere to be asked.
+  const { forwardAuth: asked } = listen
+  const inTheOpen = asked !== undefined && asked.cert === undefined && !isLoopbackHost(asked.host)
+  if (forwardAuth && as.kind === 'token-exchange' && inTheOpen && !plaintextOpen)
+    faults.push({
+      path: `${path}.forwardAuth`,
+      problem: 'is answered over plain http, and the answer has a credential of the caller',
+      mend: 'give cert and key in listen.forwardAuth, or write plaintextOpen: true',
+    })
   if (as.kind === 'forward-token' && as.audience === undefined)
     faults.push({ path: `${path}.as.audience`, problem: 'is missing', mend: 'name what aud of a token for this service contains' })
   if (as.kind === 'token-exchange') faults.push(...exchange(providers, as, allow, path))
@@ -71,14 +80,16 @@ export function exchange(
     faults.push({ path: `${path}.as.audience`, problem: 'is missing, as is resource', mend: 'name for whom the token is to be' })
   const named = rules.flatMap((rule) => rule.providers ?? Object.keys(providers))
   for (const name of new Set(named)) {
-    if (providers[name]?.kind === 'cognito') {
+    const provider = Object.hasOwn(providers, name) ? providers[name] : undefined
+    if (provider === undefined) continue
+    if (provider.kind === 'cognito') {
       faults.push({
         path: `${path}.as`,
         problem: `needs an issuer that exchanges tokens, and providers.${name} is Cognito, which does not`,
         mend: `use none, or leave ${name} out of allow.providers`,
       })
     }
-    if (providers[name]?.clientAuth.method !== 'none' || providers[name].kind === 'cognito') continue
+    if (provider.clientAuth.method !== 'none' || provider.kind === 'cognito') continue
     faults.push({
       path: `providers.${name}.clientAuth`,
       problem: 'proves nothing, and an issuer exchanges tokens for a proven client alone',

@@ -45,7 +45,7 @@ describe('a route is refused', () => {
     refused({ allow: [] }, /^routes\.0\.allow \| is empty/)
     refused({ allow: [{}, { callers: [] }] }, /^routes\.0\.allow\.1\.callers \| is empty/)
     refused({ allow: { provider: 'corp', providers: ['corp'] } }, /^routes\.0\.allow\.provider \| stands beside/)
-    refused({ allow: { provider: 'other' } }, /^routes\.0\.allow\.providers \| names other/)
+    refused({ allow: { provider: 'other' } }, /^routes\.0\.allow\.provider \| names other/)
   })
 
   test('with a condition or header that no object can hold', () => {
@@ -74,6 +74,45 @@ describe('a route is refused', () => {
     assert.ok(advice(open).some(({ path }) => path === 'routes.0.plaintextOpen'))
   })
 
+  test('with a credential that a proxy would be told over plain http, unless it is opened in so many words', () => {
+    const asking = (on: object, more: object = {}) =>
+      faultsAfter((draft) => {
+        withRoutes(route({ upstream: undefined, forwardAuth: true, as: { kind: 'token-exchange', audience: 'db' }, ...more }))(draft)
+        draft.listen['forwardAuth'] = { port: 0, trusted: ['10.0.0.0/8'], ...on }
+      })
+    const [fault, ...more] = asking({ host: '0.0.0.0' })
+    assert.match(fault ?? '', /^routes\.0\.forwardAuth \| is answered over plain http.* \| give cert and key in listen\.forwardAuth, or/)
+    assert.deepEqual(more, [])
+    assert.equal(asking({ host: '10.0.0.1' }).length, 1)
+    const tls = { cert: { file: 'c' }, key: { file: 'k' } }
+    assert.deepEqual([...asking({ host: '0.0.0.0', ...tls }), ...asking({}), ...asking({ host: '::1' })], [])
+    assert.deepEqual(asking({ host: '0.0.0.0' }, { plaintextOpen: true }), [])
+    assert.deepEqual(asking({ host: '0.0.0.0' }, { as: { kind: 'none' } }), [])
+  })
+
+  test('with an exchange and a provider that is none, by whatever name', () => {
+    for (const name of ['constructor', 'tostring', 'other'])
+      refused({ as: { kind: 'token-exchange', audience: 'db' }, allow: { providers: [name] } }, /^routes\.0\.allow\.providers \| names/)
+  })
+
+  test('with tokens that Mandate itself takes, unless that is opened in so many words', () => {
+    const sent = (as: object, corp: object = {}, allow: object = {}) =>
+      faultsAfter((draft) => {
+        withRoutes(route({ allow, as: { kind: 'forward-token', ...as } }))(draft)
+        draft.clusters = {}
+        Object.assign(draft.providers['corp'] ?? {}, corp)
+      })
+    const mandates = { token: 'access-token', audience: 'api://mandate' }
+    const [fault, ...more] = sent(mandates)
+    assert.match(fault ?? '', /^routes\.0\.as \| sends tokens that Mandate takes as bearers of providers\.corp, so the service could/)
+    assert.deepEqual(more, [])
+    const idTokens = { accept: 'id-token', audience: undefined }
+    assert.equal(sent({ audience: 'mandate' }, idTokens).length, 1)
+    assert.deepEqual(sent({ ...mandates, passThroughOpen: true }), [])
+    assert.deepEqual([...sent({ ...mandates, audience: 'api://app' }), ...sent({ audience: 'mandate' })], [])
+    assert.deepEqual(sent(mandates, { signIn: false }), [])
+  })
+
   test('with an exchange for nobody, or by a client that proves nothing', () => {
     refused({ as: { kind: 'token-exchange' } }, /^routes\.0\.as\.audience \| is missing/)
     const faults = faultsAfter((draft) => {
@@ -91,7 +130,7 @@ describe('a route is refused', () => {
 
   for (const name of ['Authorization', 'Host', 'cookie', 'X_Forwarded_For', 'Connection', 'X-Request-Id'])
     test(`that says who asks, or takes the bearer, in ${name}`, () => {
-      refused({ bearerHeader: name }, /^routes\.0\.bearerHeader \| (?:means something else|does not have the form)/)
+      refused({ bearerHeader: name }, /^routes\.0\.bearerHeader \| (?:means something else|does not have the form|has an underscore)/)
       if (!name.includes('_')) refused({ identity: { headers: { [name]: 'subject' } } }, /^routes\.0\.identity\.headers/)
     })
 
@@ -118,6 +157,33 @@ describe('a route', () => {
     const config = configOf(withRoutes(route({ allow: [{ claims: { tenant: ['a'] } }, { claims: { plan: ['b'], tenant: ['c'] } }] })))
     assert.deepEqual(config.routes[0]?.upstream, { servers: ['https://app.svc'] })
     assert.deepEqual(config.providers['corp']?.ruleClaims, ['tenant', 'plan'])
+  })
+
+  test("is unwise with what is Mandate's own, by whatever rules of several providers give it", () => {
+    const unwise = (changes: Record<string, unknown>, others: object = {}) =>
+      advice(
+        configOf((draft) => {
+          withRoutes(route(changes))(draft)
+          draft.clusters = {}
+          Object.assign(draft.providers, others)
+        }),
+      )
+        .map(({ path }) => path)
+        .filter((path) => path.startsWith('routes.'))
+    const open = { kind: 'forward-token', token: 'access-token', audience: 'api://mandate', passThroughOpen: true }
+    assert.deepEqual(unwise({ as: open }), ['routes.0.as.passThroughOpen'])
+    const other = { kind: 'oidc', issuer: 'https://other.example', clientId: 'o', clientAuth: { method: 'none' }, audience: 'o' }
+    const machine = { callers: ['machine'] }
+    for (const [key, value] of [
+      ['claims', { tenant: ['acme'] }],
+      ['scopes', ['read']],
+      ['groups', ['admins']],
+    ] as const) {
+      assert.deepEqual(unwise({ allow: { ...machine, [key]: value } }, { other }), [`routes.0.allow.${key}`])
+      assert.deepEqual(unwise({ allow: [machine, { ...machine, [key]: value }] }, { other }), [`routes.0.allow.${key}`])
+      assert.deepEqual(unwise({ allow: { ...machine, provider: 'corp', [key]: value } }, { other }), [])
+      assert.deepEqual(unwise({ allow: { ...machine, [key]: value } }), [])
+    }
   })
 
   test('is unwise with scopes that people who signed in cannot have', () => {

@@ -112,7 +112,7 @@ test('says of each error whose trouble it is, and repeats no word that is not re
 })
 
 test('is told how long to wait, within bounds', async (t) => {
-  const { issuer, exchange } = await stage(t)
+  const { issuer, clock, exchange } = await stage(t)
   const waits: ReadonlyArray<readonly [string | undefined, number]> = [
     [undefined, 5],
     ['7', 7],
@@ -124,6 +124,7 @@ test('is told how long to wait, within bounds', async (t) => {
   for (const [header, retryAfterSeconds] of waits) {
     issuer.answer('/token', oauthError(429, 'slow_down', header === undefined ? undefined : { 'retry-after': header }))
     assert.deepEqual(await exchange(), { result: 'too-many', retryAfterSeconds }, String(header))
+    await clock.advance(retryAfterSeconds * 1000)
   }
 })
 
@@ -173,6 +174,9 @@ test('a JWT for somebody else, about somebody else, of another issuer, over, or 
     ['no audience', jwt({ aud: undefined }), { result: 'audience-wrong' }],
     ['an audience of another shape', jwt({ aud: { [REPORTS]: true } }), { result: 'audience-wrong' }],
     ['another issuer', jwt({ iss: 'https://evil.example' }), { result: 'unavailable', reason: 'another_issuer' }],
+    ['no issuer', jwt({ iss: undefined }), { result: 'unavailable', reason: 'another_issuer' }],
+    ['nobody', jwt({ sub: undefined }), { result: 'refused', reason: 'another_subject' }],
+    ['a subject that is no text', jwt({ sub: ['user-ada'] }), { result: 'refused', reason: 'another_subject' }],
     ['another person', jwt({ sub: 'user-bob' }), { result: 'refused', reason: 'another_subject' }],
     ["Mandate's own client", jwt({ sub: 'web' }), { result: 'refused', reason: 'another_subject' }],
     ['one that is over', jwt({ exp: clock.now() / 1000 }), { result: 'unavailable', reason: 'already_expired' }],
@@ -182,6 +186,42 @@ test('a JWT for somebody else, about somebody else, of another issuer, over, or 
     answer(token)
     assert.deepEqual(await exchange(), outcome, what)
   }
+})
+
+test('refuses the very token that was to be exchanged, whatever it is', async (t) => {
+  const { answer, exchange, jwt } = await stage(t)
+  for (const token of [jwt(), 'opaque']) {
+    answer(token)
+    assert.deepEqual(await exchange({ token: new Secret(token) }), { result: 'refused', reason: 'subject_token_returned' })
+  }
+})
+
+test('an issuer that said how long to wait is asked by no caller for any target until then', async (t) => {
+  const { issuer, clock, answer, exchange, jwt } = await stage(t)
+  issuer.answer('/token', oauthError(429, 'slow_down', { 'retry-after': '30' }))
+  assert.deepEqual(await exchange(), { result: 'too-many', retryAfterSeconds: 30 })
+  answer(jwt({ sub: 'user-bob' }))
+  const others: ReadonlyArray<Partial<ExchangeWish>> = [{ token: new Secret('of-bob'), subject: 'user-bob' }, { audience: 'api://other' }]
+  await clock.advance(500)
+  for (const wish of [{}, ...others]) assert.deepEqual(await exchange(wish), { result: 'too-many', retryAfterSeconds: 30 })
+  await clock.advance(29_499)
+  assert.deepEqual(await exchange(), { result: 'too-many', retryAfterSeconds: 1 })
+  assert.equal(issuer.count('/token'), 1)
+  await clock.advance(1)
+  assert.equal((await exchange(others[0])).result, 'exchanged')
+  assert.equal(issuer.count('/token'), 2)
+})
+
+test('what it says while others were under way counts to the later end', async (t) => {
+  const { issuer, clock, exchange } = await stage(t)
+  let asked = 0
+  issuer.answer('/token', (response) => {
+    asked += 1
+    oauthError(429, 'slow_down', { 'retry-after': asked === 1 ? '60' : '2' })(response)
+  })
+  await Promise.all([exchange(), exchange()])
+  await clock.advance(10_000)
+  assert.deepEqual(await exchange(), { result: 'too-many', retryAfterSeconds: 50 })
 })
 
 test('where nobody is named to ask for, no JWT is taken', async (t) => {

@@ -6,8 +6,11 @@
  *   client authentication says who asks, never for whom; no actor token is sent, so nothing is added to the subject.
  * - An issuer could read a missing subject as the client itself (the same fault as capsule-proxy CVE-2023-48312). So a
  *   subject token that is empty, or no b64token, is never sent.
- * - The answer is looked at before it is used: a bearer and an access token, for whom it was asked for, of this issuer,
- *   and about the caller alone. Only a token that is no JWT says nothing of itself, and is taken as it is.
+ * - The answer is looked at before it is used: a bearer and an access token, another than was shown, and, if it is a JWT,
+ *   one that names whom it was asked for, this issuer and the caller. It may name more audiences than one, as Keycloak's
+ *   do (`account`); whether they are anybody's here is looked at where targets are known. Only a token that is no JWT
+ *   says nothing of itself, and is taken as it is.
+ * - An issuer that has had too many is left alone by all (token-exchange-wait.ts).
  * - No redirect is followed and nothing is tried twice (issuer-http.ts). No token is in what is answered or logged but
  *   the one that was asked for.
  */
@@ -18,6 +21,7 @@ import { type Exchange, type ExchangeParts, openExchange, type Seen } from './ex
 import { isObject, parseJson } from './issuer-json.ts'
 import { readJwtForm } from './jwt-form.ts'
 import type { ExchangeOutcome, ExchangeToken, ExchangeWish } from './provider.ts'
+import { waiting } from './token-exchange-wait.ts'
 
 const GRANT = 'urn:ietf:params:oauth:grant-type:token-exchange'
 /** RFC 8693 section 3. */
@@ -35,7 +39,7 @@ const MOST_SECONDS = 3_600
 const WAIT_SECONDS = 5
 
 export function createTokenExchange(config: ProviderConfig, parts: ExchangeParts): ExchangeToken {
-  return async (wish) => {
+  return waiting(async (wish) => {
     const subject = wish.token.expose()
     if (!B64TOKEN.test(subject)) return { result: 'refused', reason: 'subject_token_unusable' }
     let exchange: Exchange
@@ -59,7 +63,7 @@ export function createTokenExchange(config: ProviderConfig, parts: ExchangeParts
       return outcomeOf(exchange.seen())
     }
     return checked(answer, at, wish, config)
-  }
+  }, parts.clock)
 }
 
 function unavailable(reason: string): ExchangeOutcome {
@@ -107,15 +111,18 @@ function checked(answer: TokenEndpointResponse, at: number, wish: ExchangeWish, 
   if (answer.token_type !== 'bearer') return unavailable('not_a_bearer')
   if (!ISSUED.includes(answer['issued_token_type'])) return unavailable('another_type_of_token')
   if (!B64TOKEN.test(answer.access_token)) return unavailable('not_a_b64token')
+  // It would carry the whole of what the caller showed, and whatever else takes that would take it of the target.
+  if (answer.access_token === wish.token.expose()) return { result: 'refused', reason: 'subject_token_returned' }
   const token = new Secret(answer.access_token)
   const until = at + Math.min(answer.expires_in ?? DEFAULT_SECONDS, MOST_SECONDS) * 1000
   if (!isJwt(answer.access_token)) return exchanged({ token, expiresAt: until, typ: undefined, audiences: [] }, at)
   const form = formOf(token)
   if (form === undefined) return unavailable('jwt_malformed')
   const { iss, sub, aud, exp } = form.claims
-  if (iss !== undefined && iss !== issuer) return unavailable('another_issuer')
+  // One that says nothing of either could be anybody's.
+  if (iss !== issuer) return unavailable('another_issuer')
   // Whoever it speaks of, it is not the caller: their rights are not for this one, and Mandate's client's least of all.
-  if (sub !== undefined && sub !== wish.subject) return { result: 'refused', reason: 'another_subject' }
+  if (sub !== wish.subject) return { result: 'refused', reason: 'another_subject' }
   const audiences = (Array.isArray(aud) ? aud : [aud]).filter((one) => typeof one === 'string')
   const wanted = wish.audience === '' ? wish.resource : wish.audience
   if (wanted === undefined || !audiences.includes(wanted)) return { result: 'audience-wrong' }

@@ -156,10 +156,38 @@ export function exchangedTokens(name: string, start: StartWorld): void {
         const [refused, repeated, ...more] = service.visits().slice(before)
         assert.deepEqual(more, [])
         assert.notEqual(jtiOf(repeated?.authorization), jtiOf(refused?.authorization))
-        service.takeNone(2)
+        // What it says of the new one is the answer: nothing is renewed again at once.
+        service.takeNone(1)
         assert.equal((await ask()).status, 401)
-        assert.equal(service.visits().length, before + 4)
+        assert.equal(service.visits().length, before + 3)
+        assert.equal(jtiOf(service.visits().at(-1)?.authorization), jtiOf(repeated?.authorization))
       }
+    })
+
+    test('a caller in a loop before a service that always says 401 is no flood at the issuer, and refreshes no login', async (t) => {
+      const { stage, service } = await stageWithExchange(t, start, {
+        configure(config) {
+          const allow = { callers: ['person'], providers: ['corp'] }
+          config.clusters['forwarded'] = { ...config.clusters['reports'], allow, as: { kind: 'forward-token' } }
+        },
+      })
+      const cookie = cookieOf(await stage.browser('alice'), stage)
+      const robot = robotOf(stage)
+      service.takeNone(Number.POSITIVE_INFINITY)
+      const asks = [
+        () => askRoute(stage, 'reports', robot),
+        () => askCluster(stage, 'reports', `Cookie: ${cookie}`),
+        () => askCluster(stage, 'forwarded', `Cookie: ${cookie}`),
+      ]
+      for (let round = 0; round < 30; round += 1) for (const ask of asks) assert.equal((await ask()).status, 401)
+      assert.equal(service.visits().length, 31 * asks.length)
+      const metrics = await stage.metrics()
+      const obtained = ['token-exchange', 'forward-token'].map((source) => {
+        const line = new RegExp(`^mandate_credential_acquisitions_total\\{[^}]*source="${source}",result="granted"[^}]*\\} (\\d+)$`, 'm')
+        return line.exec(metrics)?.[1]
+      })
+      assert.deepEqual(obtained, ['4', '2'])
+      assert.doesNotMatch(metrics, /^mandate_refreshes_total\{[^}]*\} [1-9]/m)
     })
 
     test('a login that was ended, and a bearer that was revoked, reach nothing by what was exchanged before', async (t) => {
@@ -194,16 +222,21 @@ export function exchangedTokens(name: string, start: StartWorld): void {
       assert.equal((await fetch(`${stage.origin}/whoami`, { headers: { cookie } })).status, 200)
       await faulty.accept()
       const before = service.visits().length
-      faulty.inject('token', { kind: 'status', status: 429, retryAfter: '7' })
-      const many = await ask('third')
-      assert.deepEqual([many.status, many.headers.get('retry-after')], [429, '7'])
       faulty.inject('token', { kind: 'redirect', location: `${stage.origin}/whoami`, status: 307 })
       assert.equal((await ask('second')).status, 503)
       faulty.inject('token', { kind: 'rewrite', rewrite: (answer) => ({ ...answer, access_token: lab.mintAccessToken('dora') }) })
       const wrong = await ask('second')
       assert.deepEqual([wrong.status, codeOf({ body: await wrong.text() })], [403, 'credential_audience_wrong'])
-      assert.equal(service.visits().length, before)
+      // What it says to one holds for all that would be exchanged there, until then.
+      faulty.inject('token', { kind: 'status', status: 429, retryAfter: '3' })
+      const many = await ask('third')
+      assert.deepEqual([many.status, many.headers.get('retry-after')], [429, '3'])
       faulty.heal()
+      await eventually(
+        () => ask('second'),
+        ({ status }) => status === 429,
+      )
+      assert.equal(service.visits().length, before)
       await eventually(
         () => ask('second'),
         ({ status }) => status === 200,
