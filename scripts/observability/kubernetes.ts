@@ -11,14 +11,14 @@ const BROKERED = 'route=~"brokered/.*"'
 
 const now = [
   figure({
-    title: 'Requests',
+    title: 'Requests to clusters',
     about: 'To all chosen clusters, a second.',
     unit: 'reqps',
     wide: 4,
     queries: [[orZero(sum(rate(ours('mandate_requests_total', ON)))), 'requests']],
   }),
   figure({
-    title: 'Answers of 5xx',
+    title: 'Answers of 5xx, share',
     about: 'Share of answers that are 5xx. The panel below says at which cluster: its API server is away, or the store or audit log is.',
     unit: 'percentunit',
     wide: 4,
@@ -31,14 +31,14 @@ const now = [
     ],
   }),
   figure({
-    title: 'Live streams',
+    title: 'Live streams, all clusters',
     about: 'Watches, followed logs, exec and port-forwards that are open. They end with the login they rest on.',
     unit: 'short',
     wide: 4,
     queries: [[orZero(sum(ours('mandate_live_streams', ON))), 'streams']],
   }),
   figure({
-    title: 'Rights too many',
+    title: 'Rights beyond impersonating',
     about: 'Rights that an impersonating account has beyond impersonating. Anything but 0: take them away. The log names them.',
     unit: 'short',
     wide: 4,
@@ -47,7 +47,7 @@ const now = [
     queries: [[`max by (cluster) (${ours('mandate_broker_excess')})`, '{{cluster}}']],
   }),
   figure({
-    title: 'Orphans',
+    title: 'Orphaned objects',
     about:
       'Objects that a broker wrote and whose owner is gone, as the last sweep left them. Growing in mode delete: the account may not delete them; the log says.',
     unit: 'short',
@@ -71,22 +71,31 @@ const requests = [
     about:
       'Statuses are those that callers got. 4xx rising: the cluster does not take the credentials, or somebody lost rights; 5xx: the API server or Mandate cannot answer.',
     unit: 'reqps',
-    wide: 8,
+    wide: 6,
     queries: [[sum(rate(ours('mandate_requests_total', ON)), 'route, status'), '{{route}} {{status}}']],
   }),
   lines({
-    title: 'Time to answer, p95',
+    title: 'Refusals by cluster',
+    about:
+      'What Mandate refused before it reached the cluster, by code. denied: allow of the cluster does not admit them; token_audience_wrong: the cluster would not take their token; docs/reference/errors.md has each with its mend.',
+    unit: 'cps',
+    wide: 6,
+    none: 'none was refused',
+    queries: [[sum(rate(ours('mandate_refusals_total', ON)), 'route, reason'), '{{route}} {{reason}}']],
+  }),
+  lines({
+    title: 'Time to answer by cluster, p95',
     about:
       'By cluster, the API server included; streams are not counted. Compare with apiserver_request_duration_seconds of the cluster: what is slow there is slow here.',
     unit: 's',
-    wide: 8,
+    wide: 6,
     queries: [[quantile(0.95, 'mandate_request_duration_seconds', ON, 'route'), '{{route}}']],
   }),
   lines({
-    title: 'Live streams',
+    title: 'Live streams by cluster',
     about: 'By cluster, all replicas together. A cliff: a replica went, or the store was away for longer than streams.blindFor.',
     unit: 'short',
-    wide: 8,
+    wide: 6,
     queries: [[sum(ours('mandate_live_streams', ON), 'route'), '{{route}}']],
   }),
 ]
@@ -134,7 +143,7 @@ const brokers = [
     queries: [[sum(rate(ours('mandate_requests_total', BROKERED)), 'route, status'), '{{route}} {{status}}']],
   }),
   lines({
-    title: 'Time to answer, p95',
+    title: 'Time to answer by broker, p95',
     about: 'By broker, with all reviews and writes of an operation.',
     unit: 's',
     wide: 8,
@@ -142,7 +151,7 @@ const brokers = [
     queries: [[quantile(0.95, 'mandate_request_duration_seconds', BROKERED, 'route'), '{{route}}']],
   }),
   lines({
-    title: 'Orphans and what nobody can tell',
+    title: 'Orphans after the last sweep, and what nobody can tell',
     about: 'Left by the last sweep. Unknown ones stay: their owner is of a kind or in a namespace that the account may not read.',
     unit: 'short',
     wide: 8,

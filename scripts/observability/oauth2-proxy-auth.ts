@@ -52,7 +52,7 @@ const now = [
   }),
   figure({
     title: 'Combined error rate',
-    about: 'Answers of 5xx of both, of all answers of both. Above 1 %: the panel of errors says whose they are.',
+    about: 'Answers of 5xx of both, of all answers of both. Above 1 %: Answers of 5xx, both says whose they are.',
     unit: 'percentunit',
     wide: 5,
     colours: badFrom(0.001, 0.01),
@@ -93,19 +93,20 @@ const rates = [
   }),
   lines({
     title: 'M2M auth rate',
-    about: 'Machines at Mandate, let through and refused. The dashboard of machines says which and why.',
+    about:
+      'Machines at Mandate, let through and refused, clients that no list names included. The dashboard of machines says which and why.',
     unit: 'cps',
     wide: 6,
     queries: [
       [sum(rate(ours('mandate_attempts_total', 'kind="machine", result="ok"'))), 'let through'],
-      [sum(rate(ours('mandate_attempts_total', 'kind="machine", result!="ok"'))), 'refused'],
+      [sum(rate(ours('mandate_attempts_total', 'kind=~"machine|unknown", result!="ok"'))), 'refused'],
     ],
   }),
 ]
 
 const times = [
   lines({
-    title: 'Errors',
+    title: 'Answers of 5xx, both',
     about:
       'Answers of 5xx, a second. oauth2-proxy: its upstream or its issuer is away. Mandate: an upstream, the store or the audit log is.',
     unit: 'cps',
@@ -126,7 +127,7 @@ const times = [
     ],
   }),
   lines({
-    title: 'Response time, p95',
+    title: 'Response time by method, p95',
     about: 'From oauth2-proxy by method, and from Mandate. Both include what stands behind them.',
     unit: 's',
     wide: 6,

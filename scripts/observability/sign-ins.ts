@@ -7,6 +7,8 @@ const PROVIDER: Choice = { name: 'provider', title: 'Provider', metric: 'mandate
 const ROUTE: Choice = { name: 'route', title: 'Route', metric: 'mandate_requests_total', label: 'route' }
 const AT = 'provider=~"$provider"'
 const ON = 'route=~"$route"'
+// What was refused before there was a route belongs to every choice.
+const REFUSED_ON = 'route=~"$route|none"'
 
 const DAY = 86_400
 
@@ -34,7 +36,7 @@ const now = [
     queries: [[`max(${ours('mandate_active_logins')})`, 'logins']],
   }),
   figure({
-    title: 'Refused, share',
+    title: 'Attempts refused, share',
     about:
       'Attempts that were refused, of all. A jump means that something changed: a secret, a clock, a group, a route. The panel by reason says which.',
     unit: 'percentunit',
@@ -45,7 +47,7 @@ const now = [
     ],
   }),
   figure({
-    title: 'Store',
+    title: 'Store is read',
     about:
       'Whether every replica reads the revocation log. Down: logins are answered 503 until Redis is back. Look at Redis and at the way to it.',
     unit: 'short',
@@ -54,7 +56,7 @@ const now = [
     queries: [[`min(${ours('mandate_store_up')})`, 'store']],
   }),
   figure({
-    title: 'Audit log',
+    title: 'Audit log is written',
     about:
       'Whether every replica can write its audit log. Down: nothing at all is done until it can. Give the disk room, or look at what reads standard output.',
     unit: 'short',
@@ -113,17 +115,25 @@ const refusals = [
   lines({
     title: 'Refusals by reason',
     about:
-      'All that was refused, by code. not_signed_in is everyday; a spike of token_expired is a clock or a client that does not renew; denied is somebody without the right, or a changed group; fault is ours: look at the log.',
+      'All that was refused on the chosen routes or before there was one, by code; Provider has no effect here. not_signed_in is everyday; a spike of token_expired is a clock or a client that does not renew; denied is somebody without the right, or a changed group; fault is ours: look at the log.',
     unit: 'cps',
-    wide: 12,
-    queries: [[sum(rate(ours('mandate_refusals_total')), 'reason'), '{{reason}}']],
+    wide: 8,
+    queries: [[sum(rate(ours('mandate_refusals_total', REFUSED_ON)), 'reason'), '{{reason}}']],
+  }),
+  lines({
+    title: 'Refusals by route',
+    about:
+      'The twenty routes, clusters and brokers that refuse most, and none for what was refused before there was one. One alone: its rule, its service, or one client of it; Provider has no effect here.',
+    unit: 'cps',
+    wide: 8,
+    queries: [[`topk(20, ${sum(rate(ours('mandate_refusals_total', REFUSED_ON)), 'route')})`, '{{route}}']],
   }),
   lines({
     title: 'Attempts by kind of caller',
     about:
-      'People, machines, and callers that nobody could tell (none), let through or refused. Many refused of kind none: somebody is trying tokens or comes without any.',
+      'People, machines, clients that no list of their provider names (unknown), and callers that nobody could tell (none, with the provider none), let through or refused; Route has no effect here. Many refused of kind none: somebody is trying tokens or comes without any; of kind unknown: a client is missing in machineClients.',
     unit: 'cps',
-    wide: 12,
+    wide: 8,
     queries: [
       [sum(rate(ours('mandate_attempts_total', `${AT}, result="ok"`)), 'kind'), '{{kind}}, let through'],
       [sum(rate(ours('mandate_attempts_total', `${AT}, result!="ok"`)), 'kind'), '{{kind}}, refused'],

@@ -5,6 +5,8 @@ import { orZero, ours, quantile, rate, sum } from './expressions.ts'
 
 const ISSUER: Choice = { name: 'issuer', title: 'Provider', metric: 'mandate_token_validation_seconds_count', label: 'issuer' }
 const OF = 'issuer=~"$issuer"'
+/** The same providers by their other label. */
+const AT = 'provider=~"$issuer"'
 const HITS = 'mandate_credential_cache_hits_total'
 const ACQUIRED = 'mandate_credential_acquisitions_total'
 
@@ -22,7 +24,7 @@ const now = [
     queries: [[`${sum(rate(ours(HITS)))} / (${sum(rate(ours(HITS)))} + ${sum(rate(ours(ACQUIRED)))})`, 'hits']],
   }),
   figure({
-    title: 'Not granted',
+    title: 'Credentials not granted',
     about:
       'Credentials that could not be had, of those that were asked for. These callers were refused: nothing is done with rights other than theirs. The panel by result says why.',
     unit: 'percentunit',
@@ -31,7 +33,7 @@ const now = [
     queries: [[`(${orZero(sum(rate(ours(ACQUIRED, 'result!="granted"'))))}) / ${sum(rate(ours(ACQUIRED)))}`, 'not granted']],
   }),
   figure({
-    title: 'Verified tokens at hand',
+    title: 'Tokens verified before, share',
     about:
       'Bearers that had been verified before, of all. Low: each call comes with a token of its own. Have clients keep a token for as long as it lives.',
     unit: 'percentunit',
@@ -45,7 +47,7 @@ const now = [
     ],
   }),
   figure({
-    title: 'Oldest keys',
+    title: 'Oldest signing keys',
     about:
       'Age of the signing keys that were fetched longest ago. They are fetched when they are needed, so age alone is idleness; old while tokens come: the issuer does not answer.',
     unit: 's',
@@ -60,17 +62,17 @@ const now = [
     queries: [[`max(${ours('mandate_active_logins')})`, 'logins']],
   }),
   figure({
-    title: 'Refreshes, 24 h',
-    about: 'Refresh tokens presented within a day, by outcome.',
+    title: 'Refresh tokens presented, 24 h',
+    about: 'Within a day, by outcome. Many that are not renewed: the panel of refresh tokens below says whose.',
     unit: 'short',
     wide: 4,
-    queries: [[`sum by (result) (increase(${ours('mandate_refreshes_total')}[24h]))`, '{{result}}']],
+    queries: [[`sum by (result) (increase(${ours('mandate_refreshes_total', AT)}[24h]))`, '{{result}}']],
   }),
 ]
 
 const credentials = [
   lines({
-    title: 'Cache hits by source',
+    title: 'Credential cache hits by source',
     about:
       'By the way that credentials are obtained. A fall after a roll-out is a cold cache and passes; one that stays is a change of lifetimes or of traffic.',
     unit: 'percentunit',
@@ -79,9 +81,9 @@ const credentials = [
     queries: [[hitRate('source'), '{{source}}']],
   }),
   lines({
-    title: 'Acquisitions',
+    title: 'Credentials asked for',
     about:
-      'Credentials asked for, by source and result. refused: the issuer says no, ask it why; needs-interaction: people must sign in again; unavailable and threw: the issuer is away.',
+      'By source and result. refused: the issuer says no, ask it why; needs-interaction: people must sign in again; unavailable and threw: the issuer is away.',
     unit: 'cps',
     wide: 8,
     queries: [[sum(rate(ours(ACQUIRED)), 'source, result'), '{{source}} {{result}}']],
@@ -92,7 +94,7 @@ const credentials = [
       'By provider and outcome. unknown: an answer of the issuer was lost; refused: it ended the session; not-sent: it could not be reached, and will be tried again.',
     unit: 'cps',
     wide: 8,
-    queries: [[sum(rate(ours('mandate_refreshes_total')), 'provider, result'), '{{provider}} {{result}}']],
+    queries: [[sum(rate(ours('mandate_refreshes_total', AT)), 'provider, result'), '{{provider}} {{result}}']],
   }),
 ]
 
@@ -105,7 +107,7 @@ const validation = [
     queries: [[sum(rate(ours('mandate_token_validation_seconds_count', OF)), 'result'), '{{result}}']],
   }),
   lines({
-    title: 'Time to validate, p95',
+    title: 'Time to validate tokens, p95',
     about: 'By provider, for tokens at hand and at first sight. First sight above 50 ms: keys are fetched each time, or CPU is short.',
     unit: 's',
     wide: 8,
@@ -115,7 +117,7 @@ const validation = [
     ],
   }),
   lines({
-    title: 'Age of keys',
+    title: 'Age of signing keys',
     about:
       'By provider, at the replica that fetched them longest ago. Rises without end while tokens come: the issuer does not answer. Look at the log and at the way to the issuer.',
     unit: 's',

@@ -66,6 +66,16 @@ describe('the manifests', () => {
     assert.equal(at(from('UPSTREAM_URL'), 'value'), 'http://otel-demo.otel-demo.svc.cluster.local:8080')
   })
 
+  test('have the limits of the seed, within which it was measured, and time to start within them', () => {
+    assert.deepEqual(at(container(), 'resources'), {
+      requests: { cpu: '50m', memory: '64Mi' },
+      limits: { cpu: '200m', memory: '128Mi' },
+    })
+    const { periodSeconds = 0, failureThreshold = 0 } = asObject(at(container(), 'startupProbe')) ?? {}
+    // Ten times what a start took within these limits.
+    assert.ok(Number(periodSeconds) * Number(failureThreshold) >= 58)
+  })
+
   test('serve the API host with a certificate of its own and let no ingress controller authenticate', () => {
     const ingress = read(`${MANIFESTS}/ingress.yaml`)
     assert.deepEqual(
@@ -91,6 +101,12 @@ describe('the guide', () => {
       Object.keys(values).filter((name) => !table.includes(`\`${name}\``)),
       [],
     )
+  })
+
+  test('says what the chart asks for and allows, as values.yaml has it', () => {
+    const { requests, limits } = asObject(at(yaml('deploy/helm/mandate/values.yaml'), 'resources')) ?? {}
+    assert.deepEqual([requests, limits], [{ cpu: '100m', memory: '128Mi' }, { memory: '256Mi' }])
+    assert.match(guide, /^\| `resources` \| 100m and 128Mi asked for, at most 256Mi \|/m)
   })
 
   test('begins with values whose configuration loads', () => {

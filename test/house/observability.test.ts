@@ -20,6 +20,14 @@ const OAUTH2_PROXY: Readonly<Record<string, readonly string[]>> = {
 /** What Prometheus adds to every series, and what a histogram has. */
 const ADDED = ['job', 'instance', 'namespace', 'le']
 
+/** By which labels series are narrowed to what is chosen at the top. */
+const CHOSEN: Readonly<Record<string, readonly string[]>> = {
+  provider: ['provider', 'issuer'],
+  issuer: ['provider', 'issuer'],
+  route: ['route'],
+  cluster: ['route'],
+}
+
 const isDrawn = (panel: Panel | RowPanel): panel is Panel => panel.type !== 'row'
 
 /** Metrics and labels that an expression names and that do not exist. */
@@ -55,6 +63,17 @@ describe('dashboards', () => {
     )
   })
 
+  test('a choice narrows every series that it could: what it leaves out is said', () => {
+    for (const dashboard of DASHBOARDS)
+      for (const { name } of (dashboard.templating?.list ?? []).filter((choice) => choice.name in CHOSEN))
+        for (const { panel, expression } of expressionsOf(dashboard))
+          for (const { metric, text } of selectorsOf(expression)) {
+            const labels: readonly string[] = METRICS[metricOf(metric) as keyof typeof METRICS]?.labels ?? []
+            for (const label of (CHOSEN[name] ?? []).filter((one) => labels.includes(one)))
+              assert.match(text, new RegExp(`[{ ]${label}=`), `${dashboard.uid}: ${panel}: ${text}`)
+          }
+  })
+
   for (const dashboard of DASHBOARDS) {
     const panels = dashboard.panels ?? []
     const drawn = panels.filter(isDrawn)
@@ -64,6 +83,8 @@ describe('dashboards', () => {
       const ids = panels.map(({ id }) => id)
       assert.ok(ids.every((id) => id !== undefined && id > 0))
       assert.equal(new Set(ids).size, ids.length)
+      const titles = drawn.map(({ title }) => title)
+      assert.equal(new Set(titles).size, titles.length, `two have one title: ${titles.join(', ')}`)
       const taken = new Map<string, string>()
       for (const { gridPos, title = '' } of panels) {
         const { x, y, w, h } = gridPos ?? { x: 0, y: 0, w: 0, h: 0 }
@@ -80,6 +101,9 @@ describe('dashboards', () => {
       for (const panel of drawn) {
         if (panel.type === 'text') continue
         assert.match(panel.description ?? '', /^[A-Z].{20,}\.$/, panel.title ?? '')
+        // In a list, a search or a message it stands without its row.
+        assert.match(panel.title ?? '', /^[A-Z].*\w{3}.*[\w)]$/)
+        assert.doesNotMatch(panel.title ?? '', /^(Of|It|These|Refused|Limited|Requests|Servers)$|^(Of|It|These) /)
         assert.ok(panel.fieldConfig?.defaults?.unit, panel.title ?? '')
         assert.deepEqual(panel.datasource, { type: 'prometheus', uid: `\${datasource}` }, panel.title ?? '')
         assert.ok((panel.targets ?? []).length > 0, panel.title ?? '')

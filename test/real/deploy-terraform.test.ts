@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { copyFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
-import { asArray, asObject, at, type Json } from '../../src/dev/kubernetes/object.ts'
-import { filesOf, ROOT } from '../house/files.ts'
+import { asArray, asObject, asText, at, type Json } from '../../src/dev/kubernetes/object.ts'
+import { contentOf, filesOf, ROOT } from '../house/files.ts'
 import { parseHcl, terraform } from './parts/deploy-programs.ts'
 import { temporaryFolder } from './parts/process.ts'
 
@@ -73,6 +73,26 @@ suite('the Terraform modules', () => {
     }
     const outputs = at(await read('cognito-machine/outputs.tf'), 'output')
     assert.equal(at(block(outputs, 'client_secrets'), 'sensitive'), true)
+  })
+
+  test('have a README whose commands read outputs that there are, and no secret that is printed', async () => {
+    const readme = contentOf(`${MODULES}/cognito-machine/README.md`)
+    const [, root = ''] = /^```hcl\n(module [\s\S]*?)^```/m.exec(readme) ?? []
+    const folder = await temporaryFolder('readme')
+    const file = join(folder.path, 'main.tf')
+    await writeFile(file, root)
+    const outputs = asObject(at((await parseHcl(file)) as Json, 'output')) ?? {}
+    assert.equal((await terraform(['fmt', '-check', folder.path])).code, 0)
+    await folder.remove()
+    const named = [...readme.matchAll(/terraform output -(?:raw|json) (\w+)/g)].map(([, name = '']) => name)
+    assert.deepEqual([...new Set(named)].sort(), Object.keys(outputs).sort())
+    const ofModule = Object.keys(asObject(at(await read('cognito-machine/outputs.tf'), 'output')) ?? {})
+    for (const [name, output] of Object.entries(outputs)) {
+      const value = asText(at(asArray(output)[0], 'value'))
+      const [, from] = /module\.machines\.(\w+)/.exec(value) ?? []
+      assert.ok(from === undefined || ofModule.includes(from), `${name}: ${value}`)
+      assert.equal(at(asArray(output)[0], 'sensitive') === true, from === 'client_secrets', name)
+    }
   })
 
   test('put no proxy that reads tokens before the API host unless told to', async () => {

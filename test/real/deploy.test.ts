@@ -18,80 +18,7 @@ import { type TemporaryFolder, temporaryFolder } from './parts/process.ts'
 
 const MANIFESTS = `${ROOT}/deploy/manifests`
 
-/** Values that must not be installed, and what the user is told. */
-const REFUSED: Readonly<Record<string, readonly [values: Values, said: RegExp]>> = {
-  'a misspelt value': [{ replica: 2 }, /additional properties 'replica' not allowed/],
-  'a misspelt value below another': [{ networkPolicy: { enable: true } }, /'\/networkPolicy'.*'enable' not allowed/],
-  'no replicas': [{ replicas: 0 }, /'\/replicas': minimum: got 0, want 1/],
-  'the user root': [{ runAs: { user: 0 } }, /'\/runAs\/user': minimum: got 0, want 1/],
-  'no bound of memory': [{ resources: { limits: null } }, /'\/resources': missing property 'limits'/],
-  'a port that needs privileges': [{ config: { listen: { http: { port: 80 } } } }, /'\/config\/listen\/http\/port': minimum: got 80/],
-  'an origin with a path': [{ config: { publicUrl: 'https://mandate.example/gate' } }, /'\/config\/publicUrl'/],
-  'a secret in the configuration': [
-    { config: { store: { redis: { url: 'rediss://:secret@redis' } } } },
-    /'\/config\/store\/redis\/url': got string/,
-  ],
-  'a digest that is none': [{ image: { digest: 'latest' } }, /'\/image\/digest'/],
-  'an environment of a secret without its key': [{ secretEnv: { REDIS_URL: { secret: 's', key: null } } }, /missing property 'key'/],
-  'a folder of secrets over the configuration': [{ secretFiles: [{ secret: 's', path: '/etc/mandate' }] }, /'\/secretFiles\/0\/path'/],
-  'egress to everybody by an empty list': [
-    { networkPolicy: { egress: [{ to: [], ports: [443] }] } },
-    /'\/networkPolicy\/egress\/0\/to': minItems/,
-  ],
-  'a range that is none': [
-    { networkPolicy: { outside: { to: [{ cidr: 'id.corp.example' }] } } },
-    /'\/networkPolicy\/outside\/to\/0\/cidr'/,
-  ],
-
-  'no image': [{ image: { repository: '' } }, /image\.repository is missing\. To mend it: name where/],
-  'no public origin': [{ config: { publicUrl: '' } }, /config\.publicUrl is missing\. To mend it/],
-  'no provider': [{ config: { providers: { corp: null } } }, /config\.providers is empty\. To mend it/],
-  'no store': [{ config: { store: { redis: null } } }, /config\.store is missing\. To mend it/],
-  'two stores': [{ config: { store: { memory: 'singleReplica' } } }, /config\.store has memory and redis/],
-  'two replicas that share nothing': [
-    { config: { store: { redis: null, memory: 'singleReplica' } } },
-    /replicas is 2, and config\.store keeps everything in one process/,
-  ],
-  'no listener': [{ config: { listen: { http: null } } }, /config\.listen has neither http nor https/],
-  'plain http from anybody': [{ config: { listen: { behind: [] } } }, /config\.listen\.behind is empty/],
-  'a listener on loopback': [
-    { config: { listen: { http: { host: '127.0.0.1' } } } },
-    /config\.listen\.http\.host is 127\.0\.0\.1, where neither probes/,
-  ],
-  'probes on loopback': [{ config: { listen: { operations: { host: null } } } }, /config\.listen\.operations\.host is 127\.0\.0\.1/],
-  'an ingress that authenticates': [
-    { ingress: { annotations: { 'nginx.ingress.kubernetes.io/auth-url': 'https://x' } } },
-    /ingress\.annotations has nginx\.ingress\.kubernetes\.io\/auth-url: the ingress controller would decide who comes/,
-  ],
-  'a variable that nothing sets': [
-    { config: { tracing: { otlp: { env: 'OTLP_URL' } } } },
-    /the environment variable OTLP_URL, which nothing sets/,
-  ],
-  'a certificate without its Secret': [{ ingress: { certManager: { issuer: 'corp' } } }, /ingress\.tls\.secretName is missing/],
-  'two issuers of a certificate': [
-    { ingress: { certManager: { issuer: 'corp', clusterIssuer: 'all' }, tls: { secretName: 's' } } },
-    /clusterIssuer and issuer\. To mend it: keep one/,
-  ],
-  'a variable that is said twice': [{ env: { REDIS_URL: 'x' } }, /REDIS_URL stands in env and in secretEnv/],
-  'no time to finish': [{ preStopSeconds: 30 }, /terminationGracePeriodSeconds leaves no time/],
-}
-
 suite('the chart', () => {
-  for (const [name, [values, said]] of Object.entries(REFUSED)) {
-    test(`refuses ${name}`, async () => {
-      const { code, stdout, stderr } = await withValues(['template', 'mandate', CHART], values)
-      assert.notEqual(code, 0)
-      assert.equal(stdout, '')
-      assert.match(stderr, said)
-    })
-  }
-
-  test('refuses by name everything that has no default', async () => {
-    const { code, stderr } = await run(await locateHelm(), ['template', 'mandate', CHART])
-    assert.notEqual(code, 0)
-    assert.match(stderr, /(image\.repository|config\.publicUrl) is missing\. To mend it/)
-  })
-
   for (const [name, values] of Object.entries(SETS)) {
     test(`is without a fault to helm lint, with ${name}`, async () => {
       const { code, stdout, stderr } = await withValues(['lint', CHART, '--strict', '--quiet'], values)
@@ -104,16 +31,6 @@ suite('the chart', () => {
       loadConfiguration(objects)
     })
   }
-
-  test('takes the one annotation about authentication that switches it off', async () => {
-    const annotations = { 'nginx.ingress.kubernetes.io/enable-global-auth': 'false' }
-    const { objects } = await render({ ingress: { enabled: true, annotations } })
-    assert.deepEqual(objects.find(({ kind }) => kind === 'Ingress')?.metadata['annotations'], annotations)
-    await assert.rejects(
-      render({ ingress: { annotations: { 'nginx.ingress.kubernetes.io/enable-global-auth': 'true' } } }),
-      /would decide who comes/,
-    )
-  })
 
   test('gives every pod nothing but what it needs', async () => {
     for (const values of Object.values(SETS)) {
@@ -298,14 +215,37 @@ suite('a real API server', () => {
     assert.match(shown, /2 replica\(s\) in the namespace mandate, for https:\/\/mandate\.example/)
     assert.match(shown, /mandate-corp\n {2}mandate-store \(key redis-url\)\n {2}mandate-store \(key sealing-key\)/)
     assert.match(shown, /Nothing outside the cluster reaches it yet/)
-    assert.match(shown, /need networkPolicy\.egress/)
+    assert.match(shown, /out to these, and to nothing else:\n {2}DNS, port 53/)
     const changed = await helmed(['upgrade', 'mandate', CHART], { replicas: 3, config: { sessions: { idle: '20m' } } })
     assert.match(changed, /3 replica\(s\)/)
     const { body } = await kubernetes.ask('/apis/apps/v1/namespaces/mandate/deployments/mandate')
     assert.deepEqual([at(JSON.parse(body), 'spec', 'replicas'), at(JSON.parse(body), 'metadata', 'generation')], [3, 2])
-    const gone = await run(await locateHelm(), ['uninstall', 'mandate', '--namespace', 'mandate', '--wait=false'], { env })
-    assert.equal(gone.code, 0, gone.stderr)
+    await uninstall()
   })
+
+  test('refuses a release with the ServiceMonitor that kubectl made, and takes it as the guide of observability says', async () => {
+    const env = { KUBECONFIG: kubernetes.adminKubeconfig }
+    const monitor = `${ROOT}/deploy/observability/servicemonitor.yaml`
+    const install = () => withValues(['install', 'mandate', CHART, '--namespace', 'mandate'], { serviceMonitor: { enabled: true } }, env)
+    const ok = ({ code: ended, stderr: why }: Finished) => assert.equal(ended, 0, why)
+    ok(await kubernetes.kubectl(['apply', '--filename', monitor]))
+    const { code, stderr } = await install()
+    assert.notEqual(code, 0)
+    assert.match(stderr, /ServiceMonitor "mandate" in namespace "mandate" exists and cannot be imported into the current release/)
+    ok(await kubernetes.kubectl(['--namespace', 'mandate', 'delete', 'servicemonitor', 'mandate']))
+    ok(await install())
+    // The other half of the folder does not touch it.
+    ok(await kubernetes.kubectl(['apply', '--filename', `${ROOT}/deploy/observability/rules`]))
+    const { body } = await kubernetes.ask('/apis/monitoring.coreos.com/v1/namespaces/mandate/servicemonitors/mandate')
+    assert.equal(at(JSON.parse(body), 'metadata', 'labels', 'app.kubernetes.io/managed-by'), 'Helm')
+    await uninstall()
+  })
+
+  async function uninstall(): Promise<void> {
+    const env = { KUBECONFIG: kubernetes.adminKubeconfig }
+    const { code, stderr } = await run(await locateHelm(), ['uninstall', 'mandate', '--namespace', 'mandate', '--wait=false'], { env })
+    assert.equal(code, 0, stderr)
+  }
 })
 
 /** Loads the configuration of a rendered chart as the container would: with its environment, secrets made up. */

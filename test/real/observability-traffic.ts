@@ -54,6 +54,7 @@ export async function beginTraffic(t: TestContext, observed: ObservedStage): Pro
   const machines = async (port: number) => {
     const past = Math.floor(Date.now() / 1000) - 3_600
     for (const token of [robot, robot, issuer.mintAccessToken(ROBOT)]) await at(port, 'app.localhost', '/', { token })
+    await at(port, 'app.localhost', '/', { token: issuer.mintAccessToken({ client: 'unlisted' }) })
     await at(port, 'scoped.localhost', '/', { token: robot })
     await at(port, 'scoped.localhost', '/', { token: issuer.mintAccessToken(ROBOT, { claims: { scope: 'read' } }) })
     await at(port, 'app.localhost', '/', { token: issuer.mintAccessToken(ROBOT, { claims: { iat: past, exp: past + 60 } }) })
@@ -98,7 +99,7 @@ function tokenOfNobody(): string {
 
 /** Puts what a reader of a dashboard has chosen into an expression: all of everything, at the finest. */
 export function chosen(expression: string, choices: readonly string[]): string {
-  const filled = choices.reduce((text, name) => text.replaceAll(`$${name}"`, `${choiceOf(name)}"`), expression)
+  const filled = choices.reduce((text, name) => text.replaceAll(new RegExp(`\\$${name}(?=["|])`, 'g'), choiceOf(name)), expression)
   return filled.replaceAll('$__rate_interval', '15s')
 }
 

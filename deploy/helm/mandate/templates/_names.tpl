@@ -28,7 +28,6 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 
 {{- define "mandate.image" -}}
 {{- $image := .Values.image -}}
-{{- if not $image.repository -}}{{- fail "image.repository is missing. To mend it: name where the release workflow pushed the image, registry included." -}}{{- end -}}
 {{- $tag := default .Chart.AppVersion $image.tag -}}
 {{ $image.repository }}:{{ $tag }}{{ with $image.digest }}@{{ . }}{{ end }}
 {{- end -}}
@@ -51,8 +50,26 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- if .Values.config.listen.http -}}http{{- else -}}https{{- end -}}
 {{- end -}}
 
+{{/* The host of publicUrl and those of the routes that Mandate forwards, as JSON. Where an ingress of yours forwards (forwardAuth) it has the host. */}}
+{{- define "mandate.ownHosts" -}}
+{{- $hosts := list (get (urlParse .Values.config.publicUrl) "hostname") -}}
+{{- range .Values.config.routes -}}
+{{- if not .forwardAuth -}}{{- with .match -}}{{- with .host -}}{{- $hosts = append $hosts . -}}{{- end -}}{{- end -}}{{- end -}}
+{{- end -}}
+{{- $hosts | uniq | toJson -}}
+{{- end -}}
+
 {{- define "mandate.ingressHosts" -}}
-{{- $hosts := .Values.ingress.hosts -}}
-{{- if not $hosts -}}{{- $hosts = list (get (urlParse .Values.config.publicUrl) "hostname") -}}{{- end -}}
-{{- toJson $hosts -}}
+{{- .Values.ingress.hosts | default (include "mandate.ownHosts" . | fromJsonArray) | toJson -}}
+{{- end -}}
+
+{{/* Which of its own hosts the Ingress does not serve, as JSON. */}}
+{{- define "mandate.unservedHosts" -}}
+{{- $served := include "mandate.ingressHosts" . | fromJsonArray -}}
+{{- $left := list -}}
+{{- range include "mandate.ownHosts" . | fromJsonArray -}}
+{{- $wild := regexReplaceAll "^[^.]+" . "*" -}}
+{{- if not (or (has . $served) (has $wild $served)) -}}{{- $left = append $left . -}}{{- end -}}
+{{- end -}}
+{{- toJson $left -}}
 {{- end -}}

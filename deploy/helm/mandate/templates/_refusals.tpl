@@ -1,12 +1,24 @@
 {{/*
-What parses and must not be installed, each with its mend: rules over several values, and what has no default. Everything
-else about the configuration itself is `mandate check`'s to say.
+What parses and must not be installed, each with its mend: rules over several values, what has no default, and what people
+get wrong first. Everything else about the configuration itself is `mandate check`'s to say. Every template begins with
+this, because each would otherwise stumble over such values in words of its own.
 */}}
 {{- define "mandate.refusals" -}}
+{{- include "mandate.emptied" . -}}
 {{- $config := .Values.config -}}
 {{- $listen := $config.listen -}}
+{{- $repository := .Values.image.repository -}}
+{{- if not $repository -}}
+{{- fail "image.repository is missing. To mend it: name where the release workflow pushed the image, registry included." -}}
+{{- end -}}
+{{- if not (regexMatch "^([a-z0-9.-]+(:[0-9]+)?/)?[a-z0-9._/-]+$" $repository) -}}
+{{- fail (printf "image.repository is %s, which is no name of an image. To mend it: write it in lower case, without https:// and without a tag: that stands in image.tag." $repository) -}}
+{{- end -}}
 {{- if not $config.publicUrl -}}
 {{- fail "config.publicUrl is missing. To mend it: write the origin that browsers and machines see, such as https://mandate.example." -}}
+{{- end -}}
+{{- if not (regexMatch "^(https://[^/?#@]+/?|http://(localhost|127[.][0-9.]+)(:[0-9]+)?/?)$" (toString $config.publicUrl)) -}}
+{{- fail (printf "config.publicUrl is %v, which is no origin of https. To mend it: write https:// and the host, without a path, such as https://mandate.example." $config.publicUrl) -}}
 {{- end -}}
 {{- if not $config.providers -}}
 {{- fail "config.providers is empty. To mend it: configure at least one, as docs/reference/config.md has them." -}}
@@ -34,6 +46,21 @@ else about the configuration itself is `mandate check`'s to say.
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- include "mandate.clearRefusals" . -}}
+{{- $open := or (eq .Values.service.type "LoadBalancer") (and (eq .Values.service.type "NodePort") (not .Values.ingress.enabled)) -}}
+{{- if and $listen.http $open -}}
+{{- fail (printf "service.type is %s and config.listen has http: cookies and tokens would cross the network in clear. To mend it: write listen: { http: null, https: { port: 8443, cert: ..., key: ... } }, or service.type: ClusterIP behind an ingress controller that ends TLS." .Values.service.type) -}}
+{{- end -}}
+{{- $file := toString (dig "audit" "file" "-" $config) -}}
+{{- if ne $file "-" -}}
+{{- $writable := false -}}
+{{- range .Values.extraVolumeMounts -}}
+{{- if and (not .readOnly) (not .subPath) (hasPrefix (printf "%s/" (trimSuffix "/" .mountPath)) $file) -}}{{- $writable = true -}}{{- end -}}
+{{- end -}}
+{{- if not $writable -}}
+{{- fail (printf "config.audit.file is %s, where nothing can be written: the root of the container is read-only. To mend it: mount a volume there by extraVolumes and extraVolumeMounts, or leave audit.file out and have standard output collected." $file) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.ingress.certManager.clusterIssuer .Values.ingress.certManager.issuer -}}
 {{- fail "ingress.certManager has clusterIssuer and issuer. To mend it: keep one." -}}
 {{- end -}}
@@ -57,7 +84,34 @@ else about the configuration itself is `mandate check`'s to say.
 {{- fail (printf "%s stands in env and in secretEnv. To mend it: keep one." $name) -}}
 {{- end -}}
 {{- end -}}
+{{- with .Values.podDisruptionBudget.maxUnavailable -}}
+{{- if not (regexMatch "^([1-9][0-9]*|[1-9][0-9]?%|100%)$" (toString .)) -}}
+{{- fail (printf "podDisruptionBudget.maxUnavailable is %v. To mend it: write a number from 1 on, or a percentage such as 30%%; with 0 no node could be emptied." .) -}}
+{{- end -}}
+{{- else -}}
+{{- if .Values.podDisruptionBudget.enabled -}}
+{{- fail "podDisruptionBudget.maxUnavailable is 0 or missing, so no node could ever be emptied. To mend it: write a number from 1 on, or a percentage such as 30%." -}}
+{{- end -}}
+{{- end -}}
 {{- if le (int .Values.terminationGracePeriodSeconds) (add 5 (int .Values.preStopSeconds)) -}}
 {{- fail "terminationGracePeriodSeconds leaves no time to finish. To mend it: write more than preStopSeconds and 5." -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What null takes out is empty where "none" makes sense, and refused where it does not: else a template stumbles over nil. */}}
+{{- define "mandate.emptied" -}}
+{{- range list "image" "service" "resources" "runAs" "serviceAccount" -}}
+{{- if not (get $.Values .) -}}
+{{- fail (printf "%s is null. To mend it: leave it out, and its defaults stand." .) -}}
+{{- end -}}
+{{- end -}}
+{{- range list "env" "secretEnv" "ingress" "networkPolicy" "podDisruptionBudget" "serviceMonitor" "topologySpread" -}}
+{{- if not (get $.Values .) -}}{{- $_ := set $.Values . dict -}}{{- end -}}
+{{- end -}}
+{{- range list "tls" "certManager" "nginx" "annotations" -}}
+{{- if not (get $.Values.ingress .) -}}{{- $_ := set $.Values.ingress . dict -}}{{- end -}}
+{{- end -}}
+{{- range list "dns" "outside" -}}
+{{- if not (get $.Values.networkPolicy .) -}}{{- $_ := set $.Values.networkPolicy . dict -}}{{- end -}}
 {{- end -}}
 {{- end -}}
