@@ -89,6 +89,22 @@ describe('sums', () => {
     ])
   })
 
+  test('as whom a subject was taken by itself, of ten records together', async () => {
+    const { inner, many, clock } = stage()
+    const unknown = { ...WHO, kind: 'unknown', proof: 'bearer:2' } as const
+    await many(13, '192.0.2.1', { who: WHO, code: 'denied' })
+    await many(3, '192.0.2.1', { who: unknown, code: 'denied' })
+    await many(2, '192.0.2.1', { who: { ...WHO, provider: 'other' }, code: 'denied' })
+    await clock.advance(1_000)
+    assert.equal(inner.recorded.length, 10)
+    const told = inner.noted.map((event) => (event.event === 'refused' ? [event.who, event.count] : []))
+    assert.deepEqual(told, [
+      [WHO, 3],
+      [unknown, 3],
+      [{ ...WHO, provider: 'other' }, 2],
+    ])
+  })
+
   test('what one machine sends from all the addresses of its network', async () => {
     const { inner, sink, sums, clock } = stage()
     for (let at = 0; at < 500; at++) await sink.record(anonymousRefusal(`2001:db8::${at.toString(16)}`))

@@ -1,7 +1,7 @@
 /**
  * Sums refusals that come in floods: those that nobody was authenticated for by network, the others by principal. Each
- * gets ten records a second; what goes beyond is counted by its reason and written as one record a reason when the
- * second is over, so a flood fills counters instead of the disk.
+ * gets ten records a second; what goes beyond is counted by its reason and written as one record a reason, and for each kind
+ * and provider as which a principal was taken, when the second is over, so a flood fills counters instead of the disk.
  */
 import type { Clock, Timer } from '../clock.ts'
 import type { AuditEvent, Who } from './audit-event.ts'
@@ -18,7 +18,7 @@ const SEVERAL = 'several'
 
 interface Window {
   recorded: number
-  /** Sums by reason code, of which there is a closed list. */
+  /** Sums by reason code, of which there is a closed list, and by as whom the principal was taken. */
   readonly sums: Map<string, Refused>
 }
 
@@ -56,9 +56,11 @@ export function summed(sink: AuditSink, clock: Clock, networkOf: (address: strin
         window.recorded += 1
         return sink.record(event)
       }
-      const before = window.sums.get(event.code)
+      const taken = key === OTHERS || who === undefined ? [] : [who.kind, who.provider]
+      const sum = JSON.stringify([event.code, ...taken])
+      const before = window.sums.get(sum)
       // What belongs to one of the summed attempts alone is left out, or it would seem to be said of all.
-      window.sums.set(event.code, {
+      window.sums.set(sum, {
         ...event,
         address: key === OTHERS ? OTHERS : common(before?.address, address),
         who: key === OTHERS ? undefined : who && commonWho(before?.who, who),

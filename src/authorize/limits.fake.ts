@@ -5,7 +5,7 @@ import { Refusal } from '../errors.ts'
 import { loginCaller } from '../principal.fake.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import { withOutage } from '../store/outage.fake.ts'
-import type { Store } from '../store/store.ts'
+import { type Store, StoreUnavailable } from '../store/store.ts'
 import type { Authorizer } from './authorizer.ts'
 import { createLimits, type Limit } from './limits.ts'
 
@@ -17,10 +17,13 @@ export interface LimitedStageOptions {
   readonly most?: number
   /** Milliseconds to the store, and back. */
   readonly delay?: () => number
+  /** True while what the store answers does not come back. */
+  readonly lost?: () => boolean
 }
 
 /** Replicas over one memory store, each with an outage of its own. */
-export function limitedStage(limit: Limit, { replicas = 1, rules = OPEN, most, delay = () => 0 }: LimitedStageOptions = {}) {
+export function limitedStage(limit: Limit, options: LimitedStageOptions = {}) {
+  const { replicas = 1, rules = OPEN, most, delay = () => 0, lost = () => false } = options
   const clock = createFakeClock()
   const memory = createMemoryStore(clock)
   const lines = Array.from({ length: replicas }, () => withOutage(memory.another()))
@@ -35,6 +38,7 @@ export function limitedStage(limit: Limit, { replicas = 1, rules = OPEN, most, d
           const there = delay()
           if (there > 0) await pause(clock, there)
           const drawn = await store.draw(...asked)
+          if (lost()) throw new StoreUnavailable('the test kept the answer')
           const back = delay()
           if (back > 0) await pause(clock, back)
           return drawn

@@ -124,47 +124,6 @@ describe('lets through', () => {
   })
 })
 
-describe('an outage of the store', () => {
-  test('refuses nobody, and each replica goes on counting by itself', async () => {
-    const { ask, admitted, clock, lines } = limitedStage({ perPrincipal: MINUTE }, { replicas: 2 })
-    for (const line of lines) line.down()
-    assert.equal(await admitted(100, 'alice', 0), 60)
-    assert.equal(await admitted(100, 'alice', 1), 60)
-    await clock.advance(59_000)
-    assert.equal((await ask('alice', 0))?.retryAfterSeconds, 1)
-    await clock.advance(1_000)
-    assert.equal(await ask('alice', 0), undefined)
-  })
-
-  test('does not make a replica forget what it knew of the others, nor what it counted when the store is back', async () => {
-    const { ask, admitted, clock, lines } = limitedStage({ perPrincipal: MINUTE }, { replicas: 2 })
-    assert.equal(await admitted(40, 'alice', 0), 40)
-    assert.equal(await admitted(1, 'alice', 1), 1)
-    await clock.advance(1_000)
-    for (const line of lines) line.down()
-    assert.equal(await admitted(40, 'alice', 1), 19)
-    for (const line of lines) line.up()
-    await clock.advance(2_000)
-    assert.equal((await ask('alice', 0))?.code, 'too_many_requests')
-  })
-
-  test('that hangs holds an attempt up for a tenth of a second at most, and the next ones not at all', async () => {
-    const { ask, clock, lines } = limitedStage({ perPrincipal: MINUTE })
-    lines[0]?.hang()
-    assert.equal(await ask(), undefined)
-    let answered = 0
-    const waiting = [ask(), ask()].map((each) => each.then((refusal) => (answered += refusal === undefined ? 1 : 0)))
-    await clock.advance(99)
-    assert.equal(answered, 0)
-    await clock.advance(1)
-    await Promise.all(waiting)
-    assert.equal(answered, 2)
-    assert.equal(await ask(), undefined)
-    lines[0]?.up()
-    await clock.advance(1_000)
-  })
-})
-
 describe('a clock that is set by hours', () => {
   for (const hours of [-1, -30, 5]) {
     test(`${hours} hours: whoever is refused is let in a window later at the latest, and the limit goes on`, async () => {
@@ -194,12 +153,42 @@ describe('what is kept', () => {
     assert.equal(draws.length, told)
   })
 
-  test('is bounded: of too many principals the one idle for longest is forgotten, and gains one attempt by it', async () => {
+  test('is bounded: of too many principals the one idle for longest is forgotten, and gains nothing by it', async () => {
     const { ask, admitted } = limitedStage({ perPrincipal: { count: 5, perMs: 60_000 } }, { most: 10 })
     assert.equal(await admitted(9, 'alice'), 5)
     for (let at = 0; at < 10; at += 1) await ask(`caller-${at}`)
-    assert.equal(await admitted(9, 'alice'), 1)
+    assert.equal(await admitted(9, 'alice'), 0)
     assert.equal(await admitted(9, 'caller-9'), 4)
+  })
+
+  test('and forgotten again and again lets nobody through more often', async () => {
+    const { ask, clock } = limitedStage({ perPrincipal: { count: 2, perMs: 60_000 } }, { most: 5 })
+    let through = 0
+    for (let round = 0; round < 20; round += 1) {
+      if ((await ask('alice')) === undefined) through += 1
+      for (let at = 0; at < 6; at += 1) await ask(`caller-${at}`)
+      await clock.advance(2_000)
+    }
+    assert.equal(through, 2)
+  })
+
+  test('of all together is never forgotten for too many principals', async () => {
+    const { ask, clock, draws } = limitedStage({ total: { count: 20, perMs: 60_000 }, perPrincipal: MINUTE }, { most: 3 })
+    let through = 0
+    for (let at = 0; at < 60; at += 1) {
+      if ((await ask(`caller-${at % 12}`)) === undefined) through += 1
+      await clock.advance(500)
+    }
+    assert.equal(through, 20)
+    const totals = draws.filter(([allowance]) => allowance.endsWith('/'))
+    assert.equal(new Set(totals.map(([, { holder }]) => holder)).size, 1)
+  })
+
+  test('with more principals at once than are kept lets nobody through more often, and answers all', async () => {
+    const { admitted, clock } = limitedStage({ perPrincipal: { count: 2, perMs: 60_000 } }, { most: 3, delay: () => 40 })
+    const all = Array.from({ length: 12 }, (_, at) => admitted(4, `caller-${at}`))
+    await clock.advance(20_000)
+    for (const through of await Promise.all(all)) assert.ok(through >= 1 && through <= 2, String(through))
   })
 
   test('is told to the store at the stop, and given back', async () => {

@@ -5,13 +5,14 @@
  * as long as they are told is let in. A limit is of all replicas together: in any window of its length they let through no more than
  * it says, and at most one attempt more for each replica, with which a replica begins before it has asked the store. That
  * is decided without waiting, by the part of the limit that this replica holds (`limits-part.ts`); only when that is
- * used up the store is asked, for at most a tenth of a second. What a replica holds and does not use, the others have within
- * a second.
+ * used up an attempt waits for the store, which counts as away when it says so or has not answered within a second. A store
+ * that is slow makes attempts wait, and lets no more of them through. What a replica holds and does not use, the others have
+ * within a second; what one held that ended without a word, after ten.
  *
- * Security: by principal and not by proof, since tokens cost nothing to get. While the store is away every replica goes on with
- * what it counts itself and last knew of the others, so a limit is then exceeded at most as many times as there are
- * replicas, and nobody is refused for the outage. A principal that is forgotten because of too many others may make one
- * attempt before the store is asked about it again, and during an outage begins anew.
+ * Security: by principal and not by proof, since tokens cost nothing to get. While the store is away nobody is refused for
+ * that: every replica goes on with what it counts itself and last knew of the others, of which it takes so much to be free
+ * again as time passes (`limits-known.ts`), so each lets through at most the limit and one. A principal that is forgotten
+ * because of too many others is asked about in the store before its next attempt, and during an outage begins anew.
  */
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
@@ -20,7 +21,7 @@ import { type Caller, principalKey } from '../principal.ts'
 import type { Store } from '../store/store.ts'
 import type { Authorizer } from './authorizer.ts'
 import { LimitPart, type LimitRate } from './limits-part.ts'
-import { createSettling } from './limits-settling.ts'
+import { createSettling, WAITED_MS } from './limits-settling.ts'
 
 export interface Limit {
   readonly perPrincipal?: LimitRate | undefined
@@ -34,7 +35,7 @@ export interface LimitsOptions {
   readonly clock: Clock
   /** Told of each attempt that a limit refuses, by resource. */
   observe(resource: string): void
-  /** How many principals are known at most, all routes together. Default 20,000. */
+  /** How many principals are known at most, all routes together, besides those whose attempts wait for the store. Default 20,000. */
   readonly most?: number
 }
 
@@ -44,11 +45,12 @@ export interface LimitedAuthorizer extends Authorizer {
 }
 
 const MOST_PARTS = 20_000
+const ALL = ''
 
 interface Limited {
   readonly limit: Limit
   readonly resource: string
-  /** By digest of the principal; '' for all together. */
+  /** By digest of the principal; `ALL` for all together. */
   readonly parts: Map<string, LimitPart>
 }
 
@@ -66,8 +68,12 @@ export function createLimits(rules: Authorizer, options: LimitsOptions): Limited
   const partOf = ({ resource, parts }: Limited, rate: LimitRate, key: string, now: number): LimitPart => {
     const known = parts.get(key)
     if (known !== undefined) return known
+    const allowance = `limit/${resource}/${rate.count}/${rate.perMs}/${key}`
     // A part that was forgotten and comes again is another holder: the store has heard of other draws.
-    const part = new LimitPart(`limit/${resource}/${rate.count}/${rate.perMs}/${key}`, rate, `${replica}${(made++).toString(36)}`, now)
+    const holder = `${replica}${(made++).toString(36)}`
+    const ofAll = key === ALL
+    const room = ofAll || !settling.forgets(rate.perMs, now) ? 1 : 0
+    const part = new LimitPart({ allowance, rate, holder, ofAll, room }, now)
     parts.set(key, part)
     places.set(part, () => parts.delete(key))
     return part
@@ -77,26 +83,34 @@ export function createLimits(rules: Authorizer, options: LimitsOptions): Limited
     const { perPrincipal, total } = of.limit
     const now = clock.now()
     const parts = perPrincipal === undefined ? [] : [partOf(of, perPrincipal, principalKey(caller.principal), now)]
-    if (total !== undefined) parts.push(partOf(of, total, '', now))
+    if (total !== undefined) parts.push(partOf(of, total, ALL, now))
     for (const part of parts) settling.touch(part, now)
     return parts
   }
 
   /** Throws Refusal `too_many_requests` once there is no room in one of them. Takes from all or from none. */
   const takeFrom = async (of: Limited, caller: Caller): Promise<void> => {
+    const began = clock.now()
     for (;;) {
       const parts = partsOf(of, caller)
       const now = clock.now()
       const waits = parts.map((part) => part.waitAt(now, settling.alone))
       const longest = Math.max(...waits.map((wait) => wait ?? 0))
-      if (longest > 0) {
-        observe(of.resource)
-        throw refusalOf(parts[waits.indexOf(longest)], longest)
-      }
+      if (longest > 0) refuse(of, parts[waits.indexOf(longest)], longest)
       const unknown = parts.find((_, at) => waits[at] === undefined)
       if (unknown === undefined) return take(parts, now)
+      // What a slow store grants may go to others each time: nobody stands in line for that.
+      if (Math.abs(now - began) >= WAITED_MS) refuse(of, unknown, unknown.settleEveryMs)
+      // Until it is looked at again in this same step: what was asked for is not to be given up just then.
+      unknown.waiting += 1
       await settling.ask(unknown)
+      unknown.waiting -= 1
     }
+  }
+
+  const refuse = (of: Limited, part: LimitPart | undefined, waitMs: number): never => {
+    observe(of.resource)
+    throw refusalOf(part, waitMs)
   }
 
   const take = (parts: readonly LimitPart[], now: number): void => {
@@ -122,7 +136,7 @@ const PERIODS: Readonly<Record<number, string>> = { 1000: 'a second', 60000: 'a 
 
 function refusalOf(part: LimitPart | undefined, waitMs: number): Refusal {
   const { count = 0, perMs = 0 } = part?.rate ?? {}
-  const of = part?.allowance.endsWith('/') ? 'all callers together' : 'one caller'
+  const of = part?.ofAll ? 'all callers together' : 'one caller'
   const detail = `at most ${count} ${PERIODS[perMs] ?? `in ${perMs} ms`} of ${of}`
   return new Refusal('too_many_requests', { retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)), detail })
 }

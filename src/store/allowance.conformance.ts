@@ -26,7 +26,8 @@ export function allowanceConformance(opened: () => { readonly store: Store; read
 
     test('grant nothing while all of it is spent, and say when some comes free', async () => {
       const name = fresh()
-      assert.deepEqual(await store.draw(name, { ...LONG, spent: 99, wanted: 0 }), { granted: 0, spent: 99, freeInMs: 0 })
+      const first = await store.draw(name, { ...LONG, spent: 99, wanted: 0 })
+      assert.deepEqual(first, { granted: 0, spent: 99, freeInMs: 0, tenthsInMs: Array(10).fill(60_000) })
       assert.equal((await second.draw(name, { ...LONG, holder: 'b', spent: 2 })).granted, 0)
       const { freeInMs, spent } = await store.draw(name, { ...LONG, sequence: 2 })
       assert.equal(spent, 101)
@@ -36,7 +37,7 @@ export function allowanceConformance(opened: () => { readonly store: Store; read
     test('grant half of what is left, and never what others hold', async () => {
       const name = fresh()
       assert.equal((await store.draw(name, LONG)).granted, 50)
-      assert.deepEqual(await second.draw(name, { ...LONG, holder: 'b' }), { granted: 25, spent: 0, freeInMs: 0 })
+      assert.deepEqual(await second.draw(name, { ...LONG, holder: 'b' }), { granted: 25, spent: 0, freeInMs: 0, tenthsInMs: [] })
       // What was granted is now held, in part or whole, by whoever says so.
       assert.equal((await store.draw(name, { ...LONG, sequence: 2, spent: 10, held: 40 })).granted, 13)
       assert.equal((await store.draw(name, { ...LONG, sequence: 3, held: 53 })).granted, 6)
@@ -61,6 +62,29 @@ export function allowanceConformance(opened: () => { readonly store: Store; read
       for (let round = 0; round < 3; round++) await store.draw(name, { ...LONG, sequence: 7, spent: 5 })
       await store.draw(name, { ...LONG, sequence: 8, spent: 5 })
       assert.equal((await second.draw(name, { ...LONG, holder: 'b', sequence: 8, spent: 1 })).spent, 11)
+    })
+
+    test('note it once although what was granted with it is lost meanwhile', async () => {
+      const name = fresh()
+      const lost: Draw = { ...LONG, sequence: 7, spent: 5, holdMs: 40 }
+      assert.equal((await store.draw(name, lost)).granted, 48)
+      await eventually('its part is free again', async () => (await second.draw(name, { ...LONG, holder: 'b' })).granted === 48)
+      assert.equal((await store.draw(name, lost)).spent, 5)
+      assert.equal((await store.draw(name, { ...lost, sequence: 8 })).spent, 10)
+    })
+
+    test('say when each tenth of what was spent comes free', async () => {
+      const name = fresh()
+      const draw: Draw = { ...LONG, perMs: 2_000, wanted: 0 }
+      await store.draw(name, { ...draw, spent: 3 })
+      let sequence = 1
+      const firstIn = async () => (await second.draw(name, { ...draw, sequence: ++sequence })).tenthsInMs[0] ?? 0
+      await eventually('time passes', async () => (await firstIn()) < 1_950)
+      const { tenthsInMs } = await store.draw(name, { ...draw, sequence: ++sequence, spent: 4 })
+      const [first = 0] = tenthsInMs
+      assert.ok(first > 0 && first < 1_950, String(first))
+      // Three of seven are four tenths, and a little.
+      assert.deepEqual(tenthsInMs, [...Array(4).fill(first), ...Array(6).fill(2_000)])
     })
 
     test('take from a holder that does not come back', async () => {

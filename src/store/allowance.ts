@@ -11,11 +11,14 @@ import { createSlidingWindow } from './sliding-window.ts'
 export interface Draw {
   /** Names the part: one of one replica. */
   readonly holder: string
-  /** Another one for every draw that is not a repetition: what a repetition says was spent counts once. */
+  /**
+   * Another one for every draw that is not a repetition. What a repetition says was spent is not noted again for as long as
+   * it counts from the first time, which is `perMs`; after that it is told anew.
+   */
   readonly sequence: number
   /** What was spent since the last draw. */
   readonly spent: number
-  /** How much of what was granted before is still held; what is neither spent nor held goes back. */
+  /** How much of what was granted before is still held, or was spent and is told with the next draw; the rest goes back. */
   readonly held: number
   /** How much more is asked for at most. */
   readonly wanted: number
@@ -34,6 +37,8 @@ export interface Drawn {
   readonly spent: number
   /** Milliseconds until something that was spent comes free; 0 when it is not that which is lacking. */
   readonly freeInMs: number
+  /** Milliseconds until at least a tenth of what was spent comes free, until two tenths, and so on to all; empty when nothing is spent. */
+  readonly tenthsInMs: readonly number[]
 }
 
 /** Throws RangeError for what no allowance can be. */
@@ -48,6 +53,14 @@ export function keptFor({ perMs, holdMs }: Draw): number {
   return Math.max(perMs, holdMs) + 1_000
 }
 
+interface Holder {
+  readonly sequence: number
+  readonly held: number
+  readonly heldUntil: number
+  /** While what was noted of that sequence counts: until then a repetition must be known for one. */
+  readonly notedUntil: number
+}
+
 export interface Allowance {
   /** When it may be forgotten. */
   readonly ends: number
@@ -57,7 +70,7 @@ export interface Allowance {
 /** One allowance in the memory of a process. Redis does the same in a script (`redis-scripts.ts`). */
 export function createAllowance(perMs: number): Allowance {
   const window = createSlidingWindow(perMs)
-  const holders = new Map<string, { sequence: number; held: number; ends: number }>()
+  const holders = new Map<string, Holder>()
   let ends = 0
   return {
     get ends() {
@@ -67,15 +80,20 @@ export function createAllowance(perMs: number): Allowance {
       ends = now + keptFor(draw)
       let others = 0
       for (const [name, holder] of holders) {
-        if (holder.ends <= now) holders.delete(name)
-        else if (name !== draw.holder) others += holder.held
+        if (holder.heldUntil <= now && holder.notedUntil <= now) holders.delete(name)
+        else if (name !== draw.holder && holder.heldUntil > now) others += holder.held
       }
-      if (holders.get(draw.holder)?.sequence !== draw.sequence) window.spend(now, draw.spent)
+      const known = holders.get(draw.holder)
+      const repeated = known?.sequence === draw.sequence
+      if (!repeated) window.spend(now, draw.spent)
+      const notedUntil = repeated ? known.notedUntil : draw.spent > 0 ? now + perMs : 0
       const spent = window.spent(now)
       const left = draw.count - spent - others - draw.held
       const granted = left > 0 ? Math.min(draw.wanted, Math.ceil(left / 2)) : 0
-      holders.set(draw.holder, { sequence: draw.sequence, held: draw.held + granted, ends: now + draw.holdMs })
-      return { granted, spent, freeInMs: window.freeIn(now, draw.count) }
+      const held = draw.held + granted
+      const heldUntil = held > 0 ? now + draw.holdMs : 0
+      holders.set(draw.holder, { sequence: draw.sequence, held, heldUntil, notedUntil })
+      return { granted, spent, freeInMs: window.freeIn(now, draw.count), tenthsInMs: window.tenthsIn(now) }
     },
   }
 }

@@ -3,13 +3,14 @@
  *
  * Entries are strings `<version>:<value>`; the version is decimal, so its cost is two or three bytes.
  * Sets are sorted sets scored by the end of each member, in the time of the Redis server: replicas' clocks play no part.
- * An allowance is a hash: `s<part of time>` is `<spent>:<when last>`, `h<holder>` is `<sequence>:<held>:<end>`.
+ * An allowance is a hash: `s<part of time>` is `<spent>:<when last>`, `h<holder>` is `<sequence>:<held>:<end>:<end of what
+ * that sequence noted>`.
  * A log is one sorted set, so that a store cannot lose a part of it: entries `<sequence>:<end>:<value>` scored by
  * their sequence from 1 up, the epoch at score 0, and below zero the counters `head` and `beat`. It has no expiry of
  * its own, because an expired log would look like a store that lost its contents.
  */
 import { createHash } from 'node:crypto'
-import { PARTS } from './sliding-window.ts'
+import { PARTS, TENTHS } from './sliding-window.ts'
 
 export interface Script {
   readonly source: string
@@ -53,21 +54,22 @@ return redis.call('ZCOUNT', KEYS[1], '(' .. whole(now), '+inf')`)
 
 /**
  * KEYS allowance; ARGV holder, sequence, spent, held, wanted, count, perMs, holdMs, ms to keep it. Answers granted, what
- * all have spent, and ms until some of that comes free. What each number means is in `allowance.ts`.
+ * all have spent, and ms until less than the count is spent, and until each tenth of it comes free. What each number means is in `allowance.ts`.
  */
 export const DRAW = script(`${NOW}
 local count, per = tonumber(ARGV[6]), tonumber(ARGV[7])
 local slot = math.floor(now * ${PARTS} / per)
 local own = 'h' .. ARGV[1]
-local parts, spent, others, known = {}, 0, 0, nil
+local parts, spent, others, known, noted = {}, 0, 0, false, 0
 local rows = redis.call('HGETALL', KEYS[1])
 for at = 1, #rows, 2 do
   local name, value = rows[at], rows[at + 1]
   if string.sub(name, 1, 1) == 'h' then
-    local sequence, held, ends = string.match(value, '^(%d+):(%d+):(%d+)$')
-    if tonumber(ends) <= now then redis.call('HDEL', KEYS[1], name)
-    elseif name == own then known = sequence
-    else others = others + tonumber(held) end
+    local sequence, held, ends, noting = string.match(value, '^(%d+):(%d+):(%d+):(%d+)$')
+    if tonumber(ends) <= now and tonumber(noting) <= now then redis.call('HDEL', KEYS[1], name)
+    elseif name == own then
+      if sequence == ARGV[2] then known, noted = true, tonumber(noting) end
+    elseif tonumber(ends) > now then others = others + tonumber(held) end
   else
     local amount, last = string.match(value, '^(%d+):(%d+)$')
     if tonumber(last) + per <= now then redis.call('HDEL', KEYS[1], name)
@@ -81,7 +83,8 @@ for at = 1, #rows, 2 do
   end
 end
 table.sort(parts, function(one, other) return one[1] < other[1] end)
-if known ~= ARGV[2] and tonumber(ARGV[3]) > 0 then
+if not known and tonumber(ARGV[3]) > 0 then
+  noted = now + per
   local latest = parts[#parts]
   if latest == nil or slot > latest[1] then
     latest = { slot, 0, now }
@@ -95,7 +98,9 @@ for _, part in ipairs(parts) do spent = spent + part[2] end
 local left = count - spent - others - ARGV[4]
 local granted = 0
 if left > 0 then granted = math.min(tonumber(ARGV[5]), math.ceil(left / 2)) end
-redis.call('HSET', KEYS[1], own, ARGV[2] .. ':' .. whole(ARGV[4] + granted) .. ':' .. whole(now + ARGV[8]))
+local held, ends = ARGV[4] + granted, 0
+if held > 0 then ends = now + ARGV[8] end
+redis.call('HSET', KEYS[1], own, ARGV[2] .. ':' .. whole(held) .. ':' .. whole(ends) .. ':' .. whole(noted))
 redis.call('PEXPIRE', KEYS[1], ARGV[9])
 local free, still = 0, spent
 for _, part in ipairs(parts) do
@@ -103,7 +108,12 @@ for _, part in ipairs(parts) do
   still = still - part[2]
   free = part[3] + per - now
 end
-return { granted, spent, free }`)
+local tenths, gone = {}, 0
+for _, part in ipairs(parts) do
+  gone = gone + part[2]
+  while #tenths < ${TENTHS} and gone * ${TENTHS} >= spent * (#tenths + 1) do tenths[#tenths + 1] = part[3] + per - now end
+end
+return { granted, spent, free, tenths }`)
 
 const LOG = `${NOW}
 local function epoch(fresh)

@@ -122,8 +122,9 @@ export async function connectRedis(options: RedisOptions): Promise<RedisStore> {
       const numbers = [sequence, spent, held, wanted, count, perMs, holdMs, keptFor(draw)].map(String)
       const reply = await commands.evaluate(DRAW, allowanceKey(name), [holder, ...numbers])
       if (!Array.isArray(reply)) throw unreadable()
-      const [granted, all, freeInMs]: unknown[] = reply
-      return { granted: number(granted), spent: number(all), freeInMs: number(freeInMs) }
+      const [granted, all, free, tenths]: unknown[] = reply
+      if (!Array.isArray(tenths)) throw unreadable()
+      return { granted: number(granted), spent: number(all), freeInMs: number(free), tenthsInMs: tenths.map(number) }
     },
 
     async append(name, value, ttlMs) {

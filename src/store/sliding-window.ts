@@ -8,6 +8,8 @@
 
 /** Into how many parts a window is cut. */
 export const PARTS = 50
+/** Into how many steps is cut when what is spent comes free. */
+export const TENTHS = 10
 
 interface Part {
   readonly slot: number
@@ -22,6 +24,8 @@ export interface SlidingWindow {
   spend(now: number, amount: number): void
   /** Milliseconds until less than `count` is spent; 0 when less is. */
   freeIn(now: number, count: number): number
+  /** Milliseconds until a tenth of what is spent comes free, until two tenths, and so on to all; empty when nothing is. */
+  tenthsIn(now: number): number[]
 }
 
 /** Nothing is spent yet; of fewer parts it is as much coarser and smaller. To a clock that is set back, what was spent later was spent just now. */
@@ -60,6 +64,16 @@ export function createSlidingWindow(perMs: number, partCount = PARTS): SlidingWi
         if (left < count) return part.last + perMs - now
       }
       return perMs
+    },
+    tenthsIn(now) {
+      prune(now)
+      const tenths: number[] = []
+      let gone = 0
+      for (const part of parts) {
+        gone += part.amount
+        while (tenths.length < TENTHS && gone * TENTHS >= sum * (tenths.length + 1)) tenths.push(part.last + perMs - now)
+      }
+      return tenths
     },
   }
 }
