@@ -57,6 +57,19 @@ const REFUSED: Readonly<Record<string, readonly [values: Values, said: RegExp]>>
     { ingress: { annotations: { 'nginx.ingress.kubernetes.io/auth-url': 'https://x' } } },
     /ingress\.annotations has nginx\.ingress\.kubernetes\.io\/auth-url: the ingress controller would decide who comes/,
   ],
+  'an ingress whose snippet may do anything': [
+    { ingress: { annotations: { 'nginx.ingress.kubernetes.io/configuration-snippet': 'return 200;' } } },
+    /configuration-snippet: the ingress controller would decide who comes/,
+  ],
+  'an ingress whose middleware authenticates': [
+    { ingress: { annotations: { 'traefik.ingress.kubernetes.io/router.middlewares': 'auth-basic@kubernetescrd' } } },
+    /router\.middlewares: the ingress controller would decide who comes/,
+  ],
+  'an outside that reaches the credentials of the machine': [
+    { networkPolicy: { outside: { to: [{ cidr: '0.0.0.0/0' }] } } },
+    /networkPolicy\.outside\.to reaches 169\.254\.0\.0\/16/,
+  ],
+  'the same by IPv6': [{ networkPolicy: { outside: { to: [{ cidr: '::/0' }] } } }, /networkPolicy\.outside\.to reaches fd00:ec2::254/],
   'a variable that nothing sets': [
     { config: { tracing: { otlp: { env: 'OTLP_URL' } } } },
     /the environment variable OTLP_URL, which nothing sets/,
