@@ -27,7 +27,7 @@ export const REFUSALS = {
   question_unclear: {
     status: 400,
     title: 'The proxy did not say clearly what it was asked',
-    mend: 'Have the proxy set each of the headers that listen.forwardAuth.headers names exactly once (docs/guides/forward-auth.md).',
+    mend: 'Have the proxy set each of the headers that listen.forwardAuth.headers names exactly once, and pass no Upgrade but websocket, no HTTP2-Settings, and no name of an identity header in another spelling (docs/guides/forward-auth.md).',
   },
   host_unknown: { status: 421, title: 'This host name is not served here', mend: 'Use the host of publicUrl or of a route.' },
   peer_refused: {

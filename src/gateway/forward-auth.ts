@@ -17,6 +17,7 @@ import { present } from '../credential.ts'
 import { Refusal } from '../errors.ts'
 import type { Act } from '../grant.ts'
 import { answered, answerRedirect, type Form } from './answers.ts'
+import { misspelled, refuseUnpassable } from './forward-auth-caller.ts'
 import { type HeaderFamily, readAsked } from './forward-auth-request.ts'
 import type { Gateway, GatewayParts } from './gateway.ts'
 import { createJourney, routeLabel } from './journey.ts'
@@ -51,6 +52,7 @@ export function createForwardAuth(parts: ForwardAuthParts): Gateway {
   const enter = (request: IncomingMessage, response: ServerResponse, requestId: string): { visit: Visit; host: RouteHost } => {
     const head = readHead(request.rawHeaders)
     refuseBody(head)
+    refuseUnpassable(head)
     const { method, protocol, hostname, target } = readAsked(request.rawHeaders, headers)
     const host = routeHosts.get(hostname)
     if (host === undefined) throw new Refusal('host_unknown')
@@ -67,7 +69,10 @@ export function createForwardAuth(parts: ForwardAuthParts): Gateway {
     const { route } = found
     // What Mandate forwards by itself is not for others to forward.
     if (route.upstream !== undefined) throw new Refusal('not_found')
-    const question = routeQuestion(host, found, visit, opensChannel(visit.head))
+    // Like another method, it is refused by name: who spells so means it.
+    const unclear = misspelled(request.rawHeaders, route.withheld)
+    const asked = unclear === undefined ? found : { route, refusal: unclear }
+    const question = routeQuestion(host, asked, visit, opensChannel(visit.head))
     const prepared = { attempt: question.attempt, act: permitting(response, question), stream: false }
     const name = routeLabel(prepared)
     const refusal = await journey(prepared)
@@ -123,7 +128,7 @@ function permitting(response: ServerResponse, { attempt, writes, effect }: Route
 /** A body is the caller's, which the proxy keeps: one that came along could end where the proxy does not think. */
 function refuseBody({ values }: RequestHead): void {
   if (values.has('transfer-encoding') || (values.get('content-length') ?? '0') !== '0')
-    throw new Refusal('header_ambiguous', { detail: 'a question has no body' })
+    throw new Refusal('question_unclear', { detail: 'a question has no body' })
 }
 
 /** Proxies drop `Upgrade` from a question, yet not the rest of a WebSocket handshake. */

@@ -1,6 +1,6 @@
 /** Runs a prepared attempt through the journey: in its place among what the caller has going on, counted and timed. */
 import { type Attempt, access, type Outcome, type Steps } from '../access.ts'
-import type { Refusal } from '../errors.ts'
+import { REFUSALS, type Refusal, type RefusalCode } from '../errors.ts'
 import type { Act, Grant } from '../grant.ts'
 import { type Metrics, methodLabel, statusLabel } from '../metrics.ts'
 import type { InFlight, Place } from './in-flight.ts'
@@ -43,7 +43,7 @@ export function createJourney({ steps, metrics, inFlight }: JourneyParts): Journ
       status: statusLabel(statusOf(outcome)),
     })
     const { provider, kind } = whose(outcome)
-    metrics.count('mandate_attempts_total', { provider, kind, result: outcome.result === 'refused' ? outcome.refusal.code : 'ok' })
+    metrics.count('mandate_attempts_total', { provider, kind, result: codeOf(outcome) ?? 'ok' })
     const wentOn = stream || (outcome.result === 'acted' && outcome.acted.result === 'stream-closed')
     if (!wentOn) metrics.observe('mandate_request_duration_seconds', { route }, (performance.now() - began) / 1000)
     return outcome.result === 'refused' ? outcome.refusal : undefined
@@ -68,6 +68,18 @@ function whose(outcome: Outcome): { readonly provider: string; readonly kind: st
   return stranger === undefined ? { provider: 'none', kind: 'none' } : { provider: stranger.provider, kind: 'unknown' }
 }
 
+/** What the target is to blame for when an answer failed that had begun; any other cause is the caller's, or a bound of ours. */
+const OF_THE_TARGET = new Set(['upstream-broke', 'upstream-paused'])
+
+/** Why it was refused, or what came of an answer that the target did not bring to its end: half of one is no success. */
+function codeOf(outcome: Outcome): RefusalCode | undefined {
+  if (outcome.result === 'refused') return outcome.refusal.code
+  const { result, cause, code } = outcome.acted
+  return result === 'failed' && OF_THE_TARGET.has(cause) ? code : undefined
+}
+
 function statusOf(outcome: Outcome): number {
-  return outcome.result === 'refused' ? outcome.refusal.status : outcome.acted.status
+  if (outcome.result === 'refused') return outcome.refusal.status
+  const code = codeOf(outcome)
+  return code === undefined ? outcome.acted.status : REFUSALS[code].status
 }

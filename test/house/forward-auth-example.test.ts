@@ -1,21 +1,37 @@
 /** The example of forward-auth hangs together: configuration, the three ingresses, and what the guide shows of it. */
 import assert from 'node:assert/strict'
+import { matchesGlob } from 'node:path'
 import { describe, test } from 'node:test'
 import { parse } from 'yaml'
 import { MANDATE_HEADERS } from '../../src/assume/identified.ts'
 import { advice } from '../../src/config/advice.ts'
 import { loadConfig } from '../../src/config/config.ts'
+import { isWithheld } from '../../src/forward/withheld-headers.ts'
+import { spelled } from '../../src/header-names.ts'
 import { contentOf, ROOT } from './files.ts'
 
 const FOLDER = 'examples/forward-auth'
 const NAMES = MANDATE_HEADERS.map(({ name }) => name)
 
+/** By what services and other proxies say who asks, where from and what is meant; `routes` withhold all of them, and more. */
+const BELIEVED = [
+  ...['Remote-User', 'Remote-Email', 'Remote-Name', 'Remote-Groups', 'X-Remote-User', 'X-Remote-Email', 'X-Remote-Groups'],
+  ...['User', 'Email', 'Groups', 'Preferred-Username', 'Access-Token'].flatMap((fact) => [`X-Forwarded-${fact}`, `X-Auth-Request-${fact}`]),
+  ...['X-WebAuth-User', 'X-Authenticated-User', 'X-User', 'X-Email', 'X-Groups', 'X-M2M-Client-ID', 'X-M2M-Scope'],
+  ...['X-Client-Cert', 'X-Forwarded-Client-Cert', 'Forwarded', 'X-Client-IP', 'Client-IP', 'True-Client-IP', 'CF-Connecting-IP'],
+  ...['Prefix', 'Uri', 'Method', 'Scheme', 'Ssl'].map((fact) => `X-Forwarded-${fact}`),
+  ...['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'X-Original-URL', 'X-Original-Method', 'X-Rewrite-URL'],
+  'HTTP2-Settings',
+]
+/** What Traefik writes anew whoever sends it. */
+const WRITTEN_BY_TRAEFIK = ['X-Real-IP', 'X-Forwarded-Port', 'X-Forwarded-Server']
+
 interface Traefik {
   readonly http: {
     readonly routers: Readonly<Record<string, { rule: string; service: string; middlewares?: readonly string[]; priority?: number }>>
     readonly middlewares: {
-      readonly 'ask-mandate': { readonly forwardAuth: Readonly<Record<string, unknown>> }
-      readonly 'without-bearer': { readonly headers: Readonly<Record<string, Readonly<Record<string, string>>>> }
+      readonly 'ask-mandate': { readonly forwardAuth: Readonly<Record<string, unknown>>; readonly headers?: never }
+      readonly [others: string]: { readonly headers?: Readonly<Record<string, Readonly<Record<string, string>>>> }
     }
     readonly services: Readonly<Record<string, { loadBalancer: { servers: ReadonlyArray<{ url: string }> } }>>
   }
@@ -37,6 +53,34 @@ describe('examples/forward-auth', () => {
     assert.equal(forwardAuth['trustForwardHeader'], false)
   })
 
+  test('no other header of a caller passes that says who asks, where from or what is meant', () => {
+    const nginx = contentOf(`${FOLDER}/nginx.conf`)
+    const caddy = [...contentOf(`${FOLDER}/Caddyfile`).matchAll(/^\s*request_header -(\S+)$/gm)].map(([, name = '']) => name.toLowerCase())
+    const { middlewares } = (parse(contentOf(`${FOLDER}/traefik.yaml`)) as Traefik).http
+    const traefik = ['no-other-protocol', 'without-bearer'].map((name) => middlewares[name]?.headers?.['customRequestHeaders'])
+    for (const name of [...BELIEVED, ...WRITTEN_BY_TRAEFIK]) {
+      assert.ok(isWithheld(spelled(name)), `${name} is withheld by routes`)
+      assert.ok(nginx.includes(`    proxy_set_header ${name} '';`), `nginx: ${name}`)
+      assert.ok(
+        caddy.some((pattern) => matchesGlob(name.toLowerCase(), pattern)),
+        `Caddy: ${name}`,
+      )
+    }
+    for (const name of BELIEVED)
+      assert.ok(
+        traefik.some((removed) => removed?.[name] === ''),
+        `Traefik: ${name}`,
+      )
+  })
+
+  test('a connection changes to WebSocket alone', () => {
+    const { routers, middlewares } = (parse(contentOf(`${FOLDER}/traefik.yaml`)) as Traefik).http
+    const before = (name: string) => middlewares[routers[name]?.middlewares?.[0] ?? '']?.headers?.['customRequestHeaders']
+    assert.deepEqual(before('service'), { Connection: '', Upgrade: '', 'HTTP2-Settings': '' })
+    assert.deepEqual(before('web-socket'), { Connection: 'Upgrade', Upgrade: 'websocket', 'HTTP2-Settings': '' })
+    assert.doesNotMatch(contentOf(`${FOLDER}/nginx.conf`), /proxy_set_header (?:Upgrade|Connection) \$http/)
+  })
+
   test('mandate.yaml loads, and is unwise where it means to be', async () => {
     const config = await loadConfig(`${ROOT}/${FOLDER}/mandate.yaml`)
     assert.deepEqual(
@@ -56,18 +100,20 @@ describe('examples/forward-auth', () => {
       assert.ok(Object.hasOwn(services, service), service)
       for (const name of named) assert.ok(Object.hasOwn(middlewares, name), name)
     }
-    const asking = Object.entries(routers).filter(([, { middlewares: named = [] }]) => named[0] === 'ask-mandate')
+    const asking = Object.entries(routers).filter(([, { middlewares: named = [] }]) => named[1] === 'ask-mandate')
     assert.deepEqual(
       asking.map(([name]) => name),
-      ['service'],
+      ['service', 'web-socket'],
     )
     const hosts = /Host\(`app\.example`\) \|\| Host\(`api\.example`\)/
     assert.match(routers['service']?.rule ?? '', hosts)
     assert.match(routers['sign-in']?.rule ?? '', new RegExp(`\\(${hosts.source}\\) && PathPrefix\\(\`/\\.mandate/\`\\)`))
-    assert.ok((routers['sign-in']?.priority ?? 0) > (routers['service']?.rule.length ?? 0), 'the longer rule has no chance by itself')
+    assert.match(routers['web-socket']?.rule ?? '', new RegExp(`\\(${hosts.source}\\) && HeaderRegexp`))
+    for (const name of ['service', 'web-socket'])
+      assert.ok((routers['sign-in']?.priority ?? 0) > (routers[name]?.rule.length ?? 0), 'the longer rule has no chance by itself')
     assert.equal(services['mandate']?.loadBalancer.servers[0]?.url, 'http://127.0.0.1:8080')
     assert.equal(middlewares['ask-mandate'].forwardAuth['address'], 'http://127.0.0.1:4181/authorize?sign-in=redirect')
-    assert.equal(middlewares['without-bearer'].headers['customRequestHeaders']?.['Authorization'], '')
+    assert.equal(middlewares['without-bearer']?.headers?.['customRequestHeaders']?.['Authorization'], '')
   })
 
   test('is what the guide shows', () => {

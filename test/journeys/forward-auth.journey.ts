@@ -119,15 +119,70 @@ export function forwardAuth(name: string, start: StartWorld): void {
         ...lines,
       ]
       for (const forgotten of all.slice(0, 4))
-        assert.deepEqual(told(await say(all.filter((line) => line !== forgotten))), [400, 'header_ambiguous'], forgotten)
+        assert.deepEqual(told(await say(all.filter((line) => line !== forgotten))), [400, 'question_unclear'], forgotten)
       for (const more of [...all.slice(0, 4), ...all.slice(0, 4).map((line) => line.replaceAll(/-(?=.*:)/g, '_'))])
-        assert.deepEqual(told(await say([...all, more])), [400, 'header_ambiguous'], more)
+        assert.deepEqual(told(await say([...all, more])), [400, 'question_unclear'], more)
       for (const uri of ['/a#b', '//x', '/a//b', '/a%2Fb', '/a/../b', '/%2e%2e/b', '/a;b', '/a\\b', '/a%5Cb', 'http://evil.example/x'])
         assert.deepEqual(told(await ask({ uri, lines })), [400, 'path_ambiguous'], uri)
       // Both credentials, a cookie twice: as on every other port.
       assert.deepEqual(told(await ask({ lines: [...lines, `Cookie: mandate-${new URL(stage.origin).port}=x`] })), [400, 'two_credentials'])
       assert.deepEqual(told(await ask({ lines: [...lines, 'Impersonate-User: admin'] })), [400, 'impersonation_refused'])
       assert.deepEqual(stage.audit('granted'), [])
+    })
+
+    test('a request is refused that could leave HTTP unseen, hand its bearer on, or have headers read as ours', async (t) => {
+      const { stage, ask, host } = await ground(
+        t,
+        start,
+        {},
+        {
+          configure(config) {
+            const [first] = config['routes'] as Array<Record<string, unknown>>
+            const custom = { ...first, name: 'custom', identity: { headers: { 'X-Custom-User': 'subject' }, m2m: true } }
+            config['routes'] = [first, { ...custom, match: { host: 'custom.localhost', path: '/**' } }]
+          },
+        },
+      )
+      const bearer = bearerOf(stage, 'alice')
+      const lines = [`Authorization: ${bearer}`]
+      for (const upgrade of ['h2c', 'H2C', 'spdy/3.1', 'other', 'websocket, h2c'])
+        assert.deepEqual(
+          told(await ask({ lines: [...lines, 'Connection: Upgrade', `Upgrade: ${upgrade}`] })),
+          [400, 'question_unclear'],
+          upgrade,
+        )
+      for (const more of ['HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA', 'Connection: close, X-Mandate-Subject', 'Connection: Cookie'])
+        assert.deepEqual(told(await ask({ lines: [...lines, more] })), [400, 'question_unclear'], more)
+      const hidden = `base64url.bearer.authorization.k8s.io.${Buffer.from(bearer.slice('Bearer '.length)).toString('base64url')}`
+      for (const shown of [[], lines])
+        for (const upgrade of [[], ['Connection: Upgrade', 'Upgrade: websocket']]) {
+          const answer = await ask({ lines: [...shown, ...upgrade, `Sec-WebSocket-Protocol: chat, ${hidden}`] })
+          assert.deepEqual(told(answer), [401, 'authorization_malformed'])
+        }
+      assert.deepEqual(
+        stage.audit('refused').filter(({ who }) => who !== undefined),
+        [],
+      )
+      for (const alias of [
+        'X_Mandate_Subject',
+        'X.Mandate.Subject',
+        'X-Mandate_Actor',
+        'X~Mandate~Kind',
+        'Remote_User',
+        'X.Forwarded.User',
+      ])
+        assert.deepEqual(told(await ask({ lines: [...lines, `${alias}: admin`] })), [400, 'question_unclear'], alias)
+      for (const alias of ['X_Custom_User', 'X.Custom.User', 'X_M2M_Client_ID'])
+        assert.deepEqual(
+          told(await ask({ host: host('custom.localhost'), lines: [...lines, `${alias}: a`] })),
+          [400, 'question_unclear'],
+          alias,
+        )
+      assert.equal(stage.audit('refused').at(-1)?.who?.subject, 'alice', 'by name')
+      assert.deepEqual(stage.audit('granted'), [])
+      assert.equal((await ask({ lines: [...lines, 'X_Custom_User: a', 'X_Own: a', 'Connection: keep-alive'] })).status, 200)
+      const custom = await ask({ host: host('custom.localhost'), lines: [...lines, 'X-Custom-User: admin'] })
+      assert.deepEqual([custom.status, headerOf(custom, 'X-Custom-User')], [200, 'alice'])
     })
 
     test('the family of headers that is not configured counts for nothing', async (t) => {
@@ -140,7 +195,7 @@ export function forwardAuth(name: string, start: StartWorld): void {
         `X-Forwarded-Host: ${host('app.localhost')}`,
         'X-Forwarded-Uri: /x',
       ]
-      assert.deepEqual(told(await say([bearer, ...other])), [400, 'header_ambiguous'])
+      assert.deepEqual(told(await say([bearer, ...other])), [400, 'question_unclear'])
       assert.deepEqual(told(await say([bearer, ...other, 'X-Original-Method: POST', url('/read/x')])), [405, 'method_unsupported'])
       assert.equal((await say([bearer, 'X-Forwarded-Uri: /read/y#', 'X-Original-Method: GET', url('/read/x')])).status, 200)
       assert.equal(stage.audit('granted').at(-1)?.properties['path'], '/read/x')
@@ -176,8 +231,8 @@ export function forwardAuth(name: string, start: StartWorld): void {
         const answer = await say([...all, 'Content-Length: 0'], '/authorize', method)
         assert.deepEqual([answer.status, headerOf(answer, 'allow')], [405, 'GET'], method)
       }
-      assert.deepEqual(told(await say([...all, 'Content-Length: 2'], '/authorize', 'GET', 'hi')), [400, 'header_ambiguous'])
-      assert.deepEqual(told(await say([...all, 'Transfer-Encoding: chunked'], '/authorize', 'GET', '0\r\n\r\n')), [400, 'header_ambiguous'])
+      assert.deepEqual(told(await say([...all, 'Content-Length: 2'], '/authorize', 'GET', 'hi')), [400, 'question_unclear'])
+      assert.deepEqual(told(await say([...all, 'Transfer-Encoding: chunked'], '/authorize', 'GET', '0\r\n\r\n')), [400, 'question_unclear'])
       assert.equal((await say([...all, 'Content-Length: 0'])).status, 200)
       assert.equal(stage.audit('granted').length, 1)
     })
@@ -266,7 +321,7 @@ export function forwardAuth(name: string, start: StartWorld): void {
 
     test('who is allowed is named by us alone, and what the issuer did not say is absent', async (t) => {
       const { stage, ask, host } = await ground(t, start)
-      const lies = ['X-Mandate-Subject: admin', 'X-Mandate-Actor: admin', 'X-Mandate-Scopes: admin', 'X_Mandate_Subject: admin']
+      const lies = ['X-Mandate-Subject: admin', 'X-Mandate-Actor: admin', 'X-Mandate-Scopes: admin']
       const person = await ask({ lines: [`Authorization: ${bearerOf(stage, 'alice')}`, ...lies] })
       assert.deepEqual([person.status, person.body], [200, ''])
       assert.doesNotMatch(person.all, /admin|authorization|bearer/i)
@@ -333,7 +388,6 @@ export function forwardAuth(name: string, start: StartWorld): void {
         { lines: ['Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='] },
         { lines: ['Sec-Fetch-Mode: websocket'] },
         { lines: ['Connection: Upgrade', 'Upgrade: websocket'] },
-        { lines: ['Connection: Upgrade', 'Upgrade: other'] },
       ]
       for (const { method = 'GET', lines = [] } of writes) {
         for (const origin of [

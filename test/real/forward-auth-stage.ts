@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
 import { request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -72,6 +73,9 @@ export interface IngressStage {
   readonly stage: Stage
   /** `https://mandate.lab.localhost:<port>`; `at('app')` and `at('api')` are the service's. */
   readonly origin: string
+  /** The ingress's configuration as it was started, and the file with the authority that its certificate comes of. */
+  readonly written: string
+  readonly authority: string
   at(host: string): string
   browser(): Browser
   arrived(): readonly Arrived[]
@@ -84,11 +88,19 @@ export interface IngressStage {
   /** The same for an answer that goes on. */
   open(origin: string, path: string, headers?: Readonly<Record<string, string>>): Promise<IncomingMessage>
   /** A WebSocket handshake: its status, and the connection when that is 101. */
-  webSocket(origin: string, path: string, headers?: Readonly<Record<string, string>>): Promise<{ status: number; socket?: Duplex }>
+  webSocket(
+    origin: string,
+    path: string,
+    headers?: Readonly<Record<string, string | string[]>>,
+  ): Promise<{ status: number; socket?: Duplex }>
 }
 
-/** Sets it up; all of it is gone when the test ends. */
-export async function setIngressStage(t: TestContext, ingress: Ingress): Promise<IngressStage> {
+/** Sets it up; all of it is gone when the test ends. `adapt` changes the routes of the example. */
+export async function setIngressStage(
+  t: TestContext,
+  ingress: Ingress,
+  adapt: (routes: readonly object[]) => readonly object[] = (routes) => routes,
+): Promise<IngressStage> {
   const [[port = 0, http = 0, asks = 0], { arrived, service }, folder, authority] = await Promise.all([
     freePorts(3),
     startService(t),
@@ -106,7 +118,7 @@ export async function setIngressStage(t: TestContext, ingress: Ingress): Promise
     async configure(config) {
       const example: ConfigDraft = parse((await readFile(join(EXAMPLES, 'mandate.yaml'), 'utf8')).replaceAll('.example', '.lab.localhost'))
       config['publicUrl'] = origin
-      config['routes'] = example['routes']
+      config['routes'] = adapt(example['routes'] as object[])
       config.listen = {
         ...example.listen,
         http: { port: http },
@@ -122,6 +134,8 @@ export async function setIngressStage(t: TestContext, ingress: Ingress): Promise
   const front = await ingress.start(written)
   t.after(() => front.stop())
   const ca = authority.certPem
+  const authorityFile = join(folder.path, 'ca.crt')
+  await writeFile(authorityFile, ca)
 
   const send = (of: string, path: string, method: string, headers: Readonly<Record<string, string | string[]>>) => {
     const { host, hostname } = new URL(of)
@@ -130,6 +144,8 @@ export async function setIngressStage(t: TestContext, ingress: Ingress): Promise
   return {
     stage,
     origin,
+    written,
+    authority: authorityFile,
     at: (host) => `https://${host}.lab.localhost:${port}`,
     browser: () => createBrowser({ ca }),
     arrived: () => arrived,
@@ -173,7 +189,10 @@ export async function setIngressStage(t: TestContext, ingress: Ingress): Promise
   }
 }
 
-/** A service that keeps what reached it, sends events at /events, and says back what comes over a WebSocket. */
+/**
+ * A service that keeps what reached it, sends events at /events, answers by itself at /own/STATUS, says back what comes
+ * over a WebSocket, and changes to HTTP/2 for whoever asks (RFC 7540 3.2).
+ */
 async function startService(t: TestContext): Promise<{ readonly arrived: readonly Arrived[]; readonly service: string }> {
   const arrived: Arrived[] = []
   const keep = ({ method = '', url = '', rawHeaders }: IncomingMessage) => void arrived.push({ method, url, rawHeaders })
@@ -181,12 +200,22 @@ async function startService(t: TestContext): Promise<{ readonly arrived: readonl
     keep(incoming)
     if (incoming.url === '/events') return void response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: one\n\n')
     incoming.resume()
-    response.writeHead(200, { 'set-cookie': 'theme=dark; Path=/', 'service-worker-allowed': '/' })
+    const [, own] = /^\/own\/(\d+)$/.exec(incoming.url ?? '') ?? []
+    if (own !== undefined) return void response.writeHead(Number(own), { 'www-authenticate': 'Custom own="1"' }).end(`own ${own}`)
+    response.writeHead(200, { 'set-cookie': 'theme=dark; Path=/', 'service-worker-allowed': '/', vary: 'Accept-Language' })
     response.end(`hello ${String(incoming.headers['x-mandate-subject'])}`)
+  })
+  const overHttp2 = createHttp2Server((incoming, response) => {
+    arrived.push({ method: incoming.method, url: incoming.url, rawHeaders: incoming.rawHeaders })
+    response.end('smuggled')
   })
   server.on('upgrade', (incoming, socket) => {
     keep(incoming)
     socket.on('error', () => undefined)
+    if (incoming.headers.upgrade?.toLowerCase() === 'h2c') {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n')
+      return void overHttp2.emit('connection', socket)
+    }
     const accept = createHash('sha1').update(`${incoming.headers['sec-websocket-key']}${WEB_SOCKET}`).digest('base64')
     const lines = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: websocket', `Sec-WebSocket-Accept: ${accept}`]
     socket.write(`${lines.join('\r\n')}\r\n\r\n`)

@@ -18,6 +18,8 @@ const named = ({ rawHeaders }: Arrived, name: RegExp) => rawHeaders.filter((each
 const lineOf = ({ rawHeaders }: Arrived, name: string) =>
   rawHeaders.find((_each, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === name)
 
+const NOTHING: Arrived = { method: '', url: '', rawHeaders: [] }
+
 for (const ingress of [NGINX, CADDY]) {
   const behind = (what: string, run: (ground: IngressStage, t: TestContext) => Promise<void>) =>
     void test(`behind ${ingress.name} ${what}`, bound, async (t) => run(await setIngressStage(t, ingress), t))
@@ -53,12 +55,54 @@ for (const ingress of [NGINX, CADDY]) {
     )
   })
 
+  behind('no connection changes to HTTP/2, in which nobody would be asked', async (ground) => {
+    const { at, webSocket, arrived, ask } = ground
+    const settings = { 'http2-settings': 'AAMAAABkAAQCAAAAAAIAAAAA' }
+    const asked = [
+      { upgrade: 'h2c', connection: 'Upgrade, HTTP2-Settings', ...settings },
+      { upgrade: 'H2C', connection: 'upgrade' },
+      { upgrade: 'h2c, websocket', connection: 'Upgrade' },
+      { upgrade: 'websocket, h2c', connection: 'Upgrade' },
+      { upgrade: ['h2c', 'websocket'], connection: 'Upgrade' },
+      { upgrade: 'h2c', connection: 'close, Upgrade, X-Mandate-Subject', ...settings },
+    ]
+    for (const lines of asked) {
+      const { status } = await webSocket(at('api'), '/x', { ...robot(ground), ...lines })
+      const changed = lineOf(arrived().at(-1) ?? NOTHING, 'upgrade')
+      assert.ok([200, 400].includes(status) || changed === 'websocket', `${lines.upgrade}: ${status}, ${changed}`)
+    }
+    assert.equal((await ask(at('api'), '/x', { headers: { ...robot(ground), ...settings } })).status, 200)
+    for (const one of arrived()) {
+      assert.ok([undefined, 'websocket'].includes(lineOf(one, 'upgrade')))
+      assert.deepEqual([named(one, /^http2-settings$/i), lineOf(one, 'x-mandate-subject')], [[], 'robot'])
+    }
+  })
+
+  behind('a request line that names another host than Host does not reach it, nor does a bearer among subprotocols', async (ground) => {
+    const { at, ask, webSocket, arrived, stage } = ground
+    const hostOf = (name: string) => new URL(at(name)).host
+    for (const host of [hostOf('api'), 'api.lab.localhost']) {
+      const answer = await ask(at('api'), `${at('app')}/secret`, { headers: { ...robot(ground), host } })
+      assert.ok([400, 403].includes(answer.status), `${host}: ${answer.status}`)
+    }
+    const token = robot(ground).authorization.slice('Bearer '.length)
+    const hidden = `chat, base64url.bearer.authorization.k8s.io.${Buffer.from(token).toString('base64url')}`
+    for (const shown of [{}, robot(ground)])
+      assert.equal((await webSocket(at('api'), '/socket', { ...shown, 'sec-websocket-protocol': hidden })).status, 401)
+    assert.equal(stage.audit('refused').at(-1)?.code, 'authorization_malformed')
+    assert.deepEqual(arrived(), [])
+    assert.equal((await ask(at('api'), `${at('api')}/x`, { headers: robot(ground) })).status, 200)
+    assert.equal((await ask(at('api'), '/x', { headers: { ...robot(ground), host: 'API.lab.localhost' } })).status, 200)
+  })
+
   behind('whatever headers a caller makes up, who asks is said once and by Mandate', async (ground) => {
     const { stage, ask, at, arrived } = ground
     const lies = ['X-Mandate-Subject', 'x-mandate-GROUPS', 'X-Mandate-Actor', 'X_Mandate_Subject', 'X-Mandate_Subject', 'X.Mandate.Subject']
+    const believed = ['X-Forwarded-User', 'X-Auth-Request-User', 'X-Auth-Request-Email', 'Remote-User', 'X-Remote-User', 'X-WebAuth-User']
+    const from = ['Forwarded', 'X-Real-IP', 'X-Client-IP', 'True-Client-IP', 'X-Forwarded-Prefix', 'X-Forwarded-Port', 'X-Forwarded-Scheme']
     const headers = {
       ...robot(ground),
-      ...Object.fromEntries(lies.map((name) => [name, 'admin'])),
+      ...Object.fromEntries([...lies, ...believed, ...from, 'X-M2M-Client-ID'].map((name) => [name, 'admin'])),
       'X-HTTP-Method-Override': 'DELETE',
       'X-Forwarded-For': '203.0.113.9',
       'X-Forwarded-Host': at('app').slice('https://'.length),
@@ -74,10 +118,8 @@ for (const ingress of [NGINX, CADDY]) {
     assert.deepEqual([request.method, request.url], ['POST', '/true'])
     assert.deepEqual(named(request, /mandate.subject/i), ['X-Mandate-Subject'])
     assert.deepEqual([lineOf(request, 'x-mandate-kind'), lineOf(request, 'authorization')], ['machine', undefined])
-    assert.deepEqual(
-      named(request, /method|mandate.actor|mandate.groups/i).filter((name) => !/^x-forwarded-method$/i.test(name)),
-      [],
-    )
+    assert.deepEqual(named(request, /method|mandate.actor|mandate.groups|remote|user|forwarded-(?!for|proto|host)/i), [])
+    assert.deepEqual([lineOf(request, 'x-forwarded-proto'), lineOf(request, 'x-forwarded-host')], ['https', new URL(at('api')).host])
     assert.doesNotMatch(request.rawHeaders.join('\n'), /admin|203\.0\.113|bearer/i)
     const granted = stage.audit('granted').at(-1)
     assert.deepEqual([granted?.address, granted?.action, granted?.properties['path']], ['127.0.0.1', 'post', '/true'])
@@ -91,6 +133,7 @@ for (const ingress of [NGINX, CADDY]) {
     assert.deepEqual([landed.status, landed.url, landed.body], [200, `${at('app')}/page?x=1`, 'hello alice'], landed.trail.join('\n'))
     const again = await browser.get(`${at('app')}/again`)
     assert.deepEqual([again.status, again.headers['service-worker-allowed']], [200, undefined])
+    assert.deepEqual(String(again.headers['vary']).split(/, */).sort(), ['Accept-Language', 'Service-Worker'])
     const seen = arrived().at(-1)
     assert.ok(seen !== undefined)
     assert.equal(
@@ -146,7 +189,7 @@ for (const ingress of [NGINX, CADDY]) {
     assert.equal(arrived().length, before)
     const connection = 'Upgrade, X-Mandate-Subject, X-Mandate-Issuer'
     assert.equal((await webSocket(at('app'), '/socket', { cookie, origin: at('app'), connection })).status, 101)
-    assert.equal(lineOf(arrived().at(-1) ?? { method: '', url: '', rawHeaders: [] }, 'x-mandate-subject'), 'alice')
+    assert.equal(lineOf(arrived().at(-1) ?? NOTHING, 'x-mandate-subject'), 'alice')
   })
 
   behind('a page in Chromium is led to sign in, writes and opens a WebSocket, and a page of another host does not', async (ground, t) => {
@@ -224,6 +267,35 @@ test('nginx makes 500 of what it does not know, and nothing passes, when its con
   )
   assert.equal(ground.stage.audit('refused').at(-1)?.code, 'store_unavailable')
   assert.deepEqual(ground.arrived(), [])
+})
+
+test('nginx lets no request line choose another server block than the host that is decided on', bound, async (t) => {
+  const fill: typeof NGINX.fill = (example, ...more) => {
+    const written = NGINX.fill(example, ...more)
+    const from = written.lastIndexOf('  server {\n    listen')
+    const block = written.slice(from, written.lastIndexOf('}'))
+    const of = (host: string) =>
+      block
+        .replace(/server_name [^;]*;/, `server_name ${host}.lab.localhost;`)
+        .replace('proxy_pass http://service;', `proxy_pass http://service/of-${host}$request_uri;`)
+    return `${written.slice(0, from)}${of('app')}\n${of('api')}\n}`
+  }
+  const ground = await setIngressStage(t, { ...NGINX, fill })
+  const { at, ask, arrived } = ground
+  const through = (line: string, host: string) =>
+    ask(at(line), `${at(line)}/x`, { headers: { ...robot(ground), host: new URL(at(host)).host } })
+  for (const [line, host] of [
+    ['app', 'api'],
+    ['api', 'app'],
+    ['mandate', 'api'],
+  ] as const)
+    assert.equal((await through(line, host)).status, 400, `${line} ${host}`)
+  assert.deepEqual(arrived(), [])
+  assert.equal((await through('api', 'api')).status, 200)
+  assert.deepEqual(
+    arrived().map(({ url }) => url),
+    ['/of-api/x'],
+  )
 })
 
 async function signOut(browser: Browser, origin: string): Promise<void> {
