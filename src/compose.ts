@@ -90,7 +90,11 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
   })
   lifecycle.add(revocations)
   // Early in this list, so late to stop: the platform goes on hearing that this replica is not ready any more.
-  const readiness = () => [...(revocations.blind ? ['the shared store'] : []), ...(lifecycle.stopping ? ['this replica is stopping'] : [])]
+  const readiness = () => [
+    ...(revocations.blind ? ['the shared store'] : []),
+    ...(audit.down ? ['the audit log'] : []),
+    ...(lifecycle.stopping ? ['this replica is stopping'] : []),
+  ]
   const operations = await listenOperations({ ...config.listen.operations, metrics, readiness })
   lifecycle.onStop('operations', () => operations.close(0))
   const providers = composeProviders(config, log, clock, lifecycle)

@@ -103,7 +103,7 @@ const LABELS: Readonly<Record<Label, string>> = {
   reason: 'A [refusal code](errors.md)',
   route: '`cluster/NAME`, `route/NAME` or `brokered/NAME`',
   kind: '`person`, `machine` or `none`',
-  server: 'Host and port of a server in the configuration',
+  server: 'Origin of a server in the configuration, such as `http://reports-0:8080`',
   version: 'The version of Mandate',
   method: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS or `other`',
   status: '`2xx` to `5xx`, or `aborted`',

@@ -7,8 +7,17 @@ export function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
 }
 
-/** A table; the cells are Markdown already. */
+/** Text as code, by a fence that it does not hold itself. */
+export function code(text: string): string {
+  return text.includes('`') ? `\`\` ${text} \`\`` : `\`${text}\``
+}
+
+/** A table; the cells are Markdown already. Throws for one that would end early. */
 export function table(head: readonly string[], rows: ReadonlyArray<readonly string[]>): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  const line = (cells: readonly string[]) => {
+    const open = cells.find((each) => /(?<!\\)\|/.test(each))
+    if (open !== undefined) throw new Error(`a cell has a bar that is not escaped: ${open}`)
+    return `| ${cells.join(' | ')} |`
+  }
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 }

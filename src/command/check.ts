@@ -1,8 +1,11 @@
 /** `mandate check`: the faults of a configuration, and what is legal but unwise. */
+import { resolve } from 'node:path'
+import { whyUnwritable } from '../audit/audit-file.ts'
 import { advice } from '../config/advice.ts'
-import { loadConfig } from '../config/config.ts'
-import { ConfigFaulty, type Fault } from '../config/faults.ts'
+import { type Config, loadConfig } from '../config/config.ts'
+import { ConfigFaulty, type Fault, type RouteNames } from '../config/faults.ts'
 import { ReferenceUnreadable, secretSource } from '../config/references.ts'
+import { faultLines } from './fault-lines.ts'
 import { jsonOf } from './json.ts'
 
 interface Checked {
@@ -12,19 +15,20 @@ interface Checked {
 
 /** Prints what was found; the exit status is 1 when there are faults. */
 export async function check({ config: path, output }: { config: string; output: 'text' | 'json' }): Promise<void> {
-  const found = await examine(path)
+  const { names, ...found } = await examine(path)
   if (output === 'json') process.stdout.write(`${jsonOf({ ok: found.faults.length === 0, ...found }, 2)}\n`)
-  else process.stdout.write(asText(path, found))
+  else process.stdout.write(asText(path, found, names))
   process.exitCode = found.faults.length === 0 ? 0 : 1
 }
 
-async function examine(path: string): Promise<Checked> {
+async function examine(path: string): Promise<Checked & { readonly names: RouteNames }> {
   try {
     const config = await loadConfig(path)
-    return { faults: unreadable(config), advice: advice(config) }
+    const names = config.routes.map(({ name }) => name)
+    return { faults: [...unreadable(config), ...unwritable(config)], advice: advice(config), names }
   } catch (error) {
     if (!(error instanceof ConfigFaulty)) throw error
-    return { faults: error.faults, advice: [] }
+    return { faults: error.faults, advice: [], names: error.routeNames }
   }
 }
 
@@ -52,9 +56,16 @@ function unreadable(config: unknown, path: readonly string[] = []): Fault[] {
   return entries.flatMap(([name, inner]) => unreadable(inner, [...path, name]))
 }
 
-function asText(path: string, { faults, advice: unwise }: Checked): string {
-  const lines = (title: string, list: readonly Fault[]) =>
-    list.length === 0 ? '' : `${title}\n${list.map((fault) => `  ${fault.path} ${fault.problem}\n    mend: ${fault.mend}\n`).join('')}`
+/** A gateway whose audit log cannot be written does not start. */
+function unwritable({ audit }: Pick<Config, 'audit'>): Fault[] {
+  const why = audit.file === '-' ? undefined : whyUnwritable(resolve(audit.file), false)
+  if (why === undefined) return []
+  const mend = 'make the folder and let this user write there, name another file, or write - for standard output'
+  return [{ path: 'audit.file', problem: `${resolve(audit.file)} cannot be written: ${why}`, mend }]
+}
+
+function asText(path: string, { faults, advice: unwise }: Checked, names: RouteNames): string {
+  const lines = (title: string, list: readonly Fault[]) => (list.length === 0 ? '' : `${title}\n${faultLines(list, names)}`)
   const verdict = faults.length === 0 ? `${path} is right${unwise.length === 0 ? '' : ', but:'}\n` : `${path} is not right:\n`
   return verdict + lines('faults', faults) + lines('advice', unwise)
 }

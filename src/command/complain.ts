@@ -3,6 +3,7 @@ import { Complaint } from '../complaint.ts'
 import { ConfigFaulty } from '../config/faults.ts'
 import { ReferenceUnreadable } from '../config/references.ts'
 import { describeError } from '../log.ts'
+import { faultLines } from './fault-lines.ts'
 
 /** Prints an error and sets the exit status. Messages of libraries are not repeated: they can quote what they were given. */
 export function complain(error: unknown): void {
@@ -12,12 +13,20 @@ export function complain(error: unknown): void {
 
 function wordsFor(error: unknown): string {
   if (error instanceof ConfigFaulty) {
-    const faults = error.faults.map(({ path, problem, mend }) => `  ${path || '(whole file)'} ${problem}\n    mend: ${mend}`)
-    return `the configuration has ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'} (config_faulty):\n${faults.join('\n')}`
+    const { faults, routeNames } = error
+    const count = `${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}`
+    return `the configuration has ${count} (config_faulty):\n${faultLines(faults, routeNames).trimEnd()}`
   }
   if (error instanceof Complaint || error instanceof ReferenceUnreadable) return error.message
   const { error: name, code } = describeError(error)
-  if (code === 'EADDRINUSE') return 'an address of the configuration is in use (EADDRINUSE): stop what uses it, or choose another port'
+  if (code === 'EADDRINUSE') return `${addressOf(error)} is in use (EADDRINUSE): stop what uses it, or choose another port`
   if (code === 'EACCES') return 'an address or file may not be used by this user (EACCES)'
   return `failed by a fault of ours: ${name}${code === undefined ? '' : ` (${code})`}${process.env['MANDATE_DEBUG'] === undefined || !(error instanceof Error) ? '; MANDATE_DEBUG=1 shows where' : `\n${error.stack}`}`
+}
+
+/** The address that an error of the system names, where it names one. */
+function addressOf(error: unknown): string {
+  const { address, port } = error instanceof Error ? (error as { address?: unknown; port?: unknown }) : {}
+  if (typeof address !== 'string' || typeof port !== 'number') return 'an address of the configuration'
+  return `${address.includes(':') ? `[${address}]` : address}:${port}`
 }

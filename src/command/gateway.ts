@@ -5,6 +5,7 @@ import { advice } from '../config/advice.ts'
 import { loadConfig } from '../config/config.ts'
 import { createLog } from '../log.ts'
 import { startTracing } from '../tracing.ts'
+import { nameAddress } from './address-in-use.ts'
 import { endingSoon, untilSignal } from './until-signal.ts'
 
 export async function gateway(options: { config: string }): Promise<void> {
@@ -14,7 +15,7 @@ export async function gateway(options: { config: string }): Promise<void> {
   // Before the start: as the first process of a container, one without a listener for SIGTERM does not hear it.
   const told = untilSignal(log)
   const tracing = await startTracing(config.tracing)
-  const running = await endingSoon(told, composeGateway(config, { log }))
+  const running = await endingSoon(told, composeGateway(config, { log }).catch(nameAddress(config)))
   log.info('the gateway is serving', { publicUrl: config.publicUrl, ...running.ports })
   await told
   await running.stop()

@@ -1,9 +1,13 @@
 /** What replicas share, and what each of them writes down: the store with its keys, and the audit log. */
+import { resolve } from 'node:path'
+import { hasRoom, whyUnwritable } from '../audit/audit-file.ts'
 import type { AuditSink } from '../audit/audit-sink.ts'
 import { JsonLinesSink } from '../audit/json-lines.ts'
 import { fileTarget, type LineTarget, standardOutput } from '../audit/line-target.ts'
 import { summed } from '../audit/summed.ts'
+import { watchedTarget } from '../audit/watched-target.ts'
 import type { Clock } from '../clock.ts'
+import { Complaint } from '../complaint.ts'
 import type { Config } from '../config/config.ts'
 import { secretSource } from '../config/references.ts'
 import { networkOf } from '../gateway/address.ts'
@@ -51,22 +55,42 @@ export async function composeState(config: Config, log: Log, clock: Clock, lifec
   return { store, ring: createKeyRing(keys.map(({ id, key }) => ({ id, key: secretSource(key).read() }))) }
 }
 
-/** The audit log: where the surroundings or the configuration say, with floods of refusals summed. */
+/** The audit log, and whether it can be written. */
+export interface WatchedAudit extends AuditSink {
+  /** True while it cannot be written, and so every attempt is refused. */
+  readonly down: boolean
+}
+
+/**
+ * The audit log: where the surroundings or the configuration say, with floods of refusals summed. Throws a Complaint when
+ * the file cannot be opened: a gateway that could do nothing does not start.
+ */
 export function composeAudit(
-  config: Config,
+  config: Pick<Config, 'audit'>,
   { clock, log, auditTarget }: Surroundings & { clock: Clock },
   metrics: Metrics,
   lifecycle: Lifecycle,
-): AuditSink {
-  const target = auditTarget ?? (config.audit.file === '-' ? standardOutput() : fileTarget(config.audit.file))
+): WatchedAudit {
+  const toFile = auditTarget === undefined && config.audit.file !== '-'
+  const file = toFile ? resolve(config.audit.file) : 'standard output'
+  const why = toFile ? whyUnwritable(file, true) : undefined
+  if (why !== undefined) throw new Complaint(`the audit log (audit.file) cannot be written: ${file}: ${why}`)
+  const target = watchedTarget(auditTarget ?? (toFile ? fileTarget(file) : standardOutput()), {
+    clock,
+    hasRoom: () => hasRoom(toFile ? file : '/dev/stdout'),
+    onDown(code) {
+      metrics.set('mandate_audit_up', {}, 0)
+      log.warn('the audit log cannot be written: every attempt is refused', { file, code })
+    },
+    onUp() {
+      metrics.set('mandate_audit_up', {}, 1)
+      log.info('the audit log can be written again', { file })
+    },
+  })
   const sink = new JsonLinesSink({
     target,
     clock,
-    onHealth(healthy) {
-      metrics.set('mandate_audit_up', {}, healthy ? 1 : 0)
-      if (healthy) log.info('the audit log can be written again')
-      else log.warn('the audit log cannot be written: every attempt is refused')
-    },
+    onHealth: (healthy) => void (healthy || target.hangs()),
     onLost: (notes) => log.warn('records of attempts that had ended were lost while the audit log could not be written', { notes }),
   })
   metrics.set('mandate_audit_up', {}, 1)
@@ -75,5 +99,11 @@ export function composeAudit(
     sums.settle()
     return sink.close()
   })
-  return sums
+  return {
+    record: (event) => sums.record(event),
+    note: (event) => sums.note(event),
+    get down() {
+      return target.down
+    },
+  }
 }

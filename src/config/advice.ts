@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
 import { forwardAuthAdvice } from './forward-auth-faults.ts'
 import { routeAdvice } from './route-advice.ts'
+import { senseless } from './senseless.ts'
 import { sharedAudiences } from './shared-audiences.ts'
 
 /** Advice on a configuration that loads, in the form of faults that do not prevent a start. */
@@ -85,6 +86,7 @@ export function advice(config: Config): Fault[] {
     ...found,
     ...sharedAudiences(config),
     ...routeAdvice(config),
+    ...senseless(config),
     ...forwardAuthAdvice(config),
     ...brokerAdvice(config),
     ...longLives(config),

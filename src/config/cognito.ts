@@ -26,7 +26,7 @@ const keys = z.strictObject({
     .prefault('us-east-1')
     .describe('The region of the user pool'),
   userPoolId: textOf('the id of a user pool')
-    .pipe(z.string().regex(/^[A-Za-z0-9_-]{1,55}$/, { error: A_POOL, abort: true }))
+    .pipe(z.string().regex(/^(?=.{1,55}$)[A-Za-z0-9_-]+_[A-Za-z0-9]+$/, { error: A_POOL, abort: true }))
     .describe('The id of the user pool'),
   issuer: secureUrl.optional().describe('The issuer identifier; default: https://cognito-idp.REGION.amazonaws.com/USERPOOLID'),
   ca: reference.optional().describe("PEM certificates to trust for this issuer instead of the system's"),

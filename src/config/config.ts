@@ -3,9 +3,11 @@
  * wrong and the mend. A configuration that is unsafe does not load; `advice.ts` holds what is legal but unwise.
  */
 import { readFile, stat } from 'node:fs/promises'
+import { asWritten, emptyLimits, routeNamesOf } from './as-written.ts'
 import type { BrokerConfig } from './broker.ts'
 import type { ClusterConfig } from './cluster.ts'
 import { ConfigFaulty, type Fault, faultsOf, unknownKey } from './faults.ts'
+import { keysAt } from './known-keys.ts'
 import { parseYaml } from './parse-yaml.ts'
 import type { ProviderConfig } from './provider.ts'
 import { completeProvider } from './providers.ts'
@@ -50,14 +52,15 @@ export function parseConfig(source: string): Config {
 export function checkConfig(value: unknown): Config {
   const parsed = readForm(value)
   const hidden = hiddenKeys(value)
+  const names = routeNamesOf(value)
   if (!parsed.success) {
-    const faults = faultsOf(parsed.error.issues, value)
-    throw new ConfigFaulty([...faults, ...hidden.filter(({ path }) => !faults.some((fault) => fault.path === path))])
+    const faults = faultsOf(parsed.error.issues, { root: value, keysAt: (path) => keysAt(configSchema, value, path) })
+    throw new ConfigFaulty([...faults, ...hidden.filter(({ path }) => !faults.some((fault) => fault.path === path))], names)
   }
-  if (hidden.length > 0) throw new ConfigFaulty(hidden)
+  if (hidden.length > 0) throw new ConfigFaulty(hidden, names)
   const config = complete(parsed.data)
-  const faults = unsafe(config)
-  if (faults.length > 0) throw new ConfigFaulty(faults)
+  const faults = [...unsafe(config).map((fault) => asWritten(fault, value)), ...emptyLimits(value)]
+  if (faults.length > 0) throw new ConfigFaulty(faults, names)
   return deepFreeze(config)
 }
 

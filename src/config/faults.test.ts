@@ -5,6 +5,11 @@ import { configOf, type Draft, draft, faultsAfter, faultsFrom } from './config.f
 import { checkConfig, parseConfig } from './config.ts'
 
 const UNKNOWN = 'is not a key that Mandate knows | remove it, or correct its spelling (docs/reference/config.md lists all keys)'
+const meant = (key: string) =>
+  `is not a key that Mandate knows | did you mean ${key}? Else remove it (docs/reference/config.md lists all keys)`
+const ROUTE = { match: { host: 'app.example', path: '/**' }, allow: {}, upstream: 'https://app.svc' }
+const UNDERSCORE = 'has an underscore, which services take for a hyphen: it cannot stand in the name of a header here'
+const A_HEADER = 'write the name of a header, such as X-Remote-Login'
 const REFERENCE = 'a reference: { env: NAME } or { file: path }; secrets never stand in the configuration itself'
 
 /** What is wrong with one changed draft, in full: these are the words an operator reads. */
@@ -35,7 +40,17 @@ describe('refuses a value', () => {
   refuses(
     'of another kind: text for a list',
     (d) => Object.assign(d.providers['corp'] ?? {}, { scopes: 'openid' }),
-    'providers.corp.scopes | is not a list | write a list',
+    'providers.corp.scopes | is not a list | write a list, such as [openid, profile]',
+  )
+  refuses(
+    'of another kind: one scope for a list of them',
+    (d) => (d['routes'] = [{ ...ROUTE, allow: { callers: ['machine'], scopes: 'reports.read' } }]),
+    'routes.0.allow.scopes | is not a list | write a list, such as [reports.read]',
+  )
+  refuses(
+    'of another kind: text for a list that is given no example',
+    (d) => Object.assign(d.providers['corp'] ?? {}, { claims: { whoami: 'sub' } }),
+    'providers.corp.claims.whoami | is not a list | write a list: its entries in [ and ], commas between them',
   )
   refuses(
     'of another kind: text for yes or no',
@@ -149,14 +164,41 @@ describe('refuses keys', () => {
       Object.assign(d.providers['corp'] ?? {}, { clientSecret: 'hunter2', claims: { group: 'x' } })
       Object.assign(d.clusters['prod'] ?? {}, { allow: { caller: [] }, as: { kind: 'forward-token', passThrough: true } })
     },
-    ...[
-      'listen.htps',
-      'providers.corp.claims.group',
-      'providers.corp.clientSecret',
-      'clusters.prod.allow.caller',
-      'clusters.prod.as.passThrough',
-      'foo',
-    ].map((path) => `${path} | ${UNKNOWN}`),
+    `listen.htps | ${meant('https')}`,
+    `providers.corp.claims.group | ${meant('groups')}`,
+    `providers.corp.clientSecret | ${UNKNOWN}`,
+    `clusters.prod.allow.caller | ${meant('callers')}`,
+    `clusters.prod.as.passThrough | ${UNKNOWN}`,
+    `foo | ${UNKNOWN}`,
+  )
+
+  refuses(
+    'of a route that are misspelt, each with the key of that place',
+    (d) => {
+      d['routes'] = [
+        { ...ROUTE, limits: {}, allow: { scope: ['a'] }, as: { kind: 'forward-token', tokn: 'id-token' } },
+        { ...ROUTE, allow: [{ provder: 'corp' }], upstream: { server: ['https://a'], health: { path: '/', downafter: 1 } } },
+      ]
+    },
+    `routes.0.allow.scope | ${meant('scopes')}`,
+    `routes.0.as.tokn | ${meant('token')}`,
+    `routes.0.limits | ${meant('limit')}`,
+    `routes.1.allow.0.provder | ${meant('provider')}`,
+    'routes.1.upstream.servers | is missing | give a list, such as ["http://reports-0:8080"]',
+    `routes.1.upstream.health.downafter | ${meant('downAfter')}`,
+    `routes.1.upstream.server | ${meant('servers')}`,
+  )
+  refuses(
+    'that belong to another kind, without naming what stands there',
+    (d) => (d['routes'] = [{ ...ROUTE, as: { kind: 'none', audience: 'x' } }]),
+    `routes.0.as.audience | ${UNKNOWN}`,
+  )
+  refuses(
+    'that are names of headers with an underscore',
+    (d) => (d['routes'] = [{ ...ROUTE, identity: { headers: { X_Remote_User: 'email' } }, withhold: ['x_b', 'a b'] }]),
+    `routes.0.identity.headers.X_Remote_User | ${UNDERSCORE} | ${A_HEADER}`,
+    `routes.0.withhold.0 | ${UNDERSCORE} | ${A_HEADER}`,
+    `routes.0.withhold.1 | does not have the form that it needs | ${A_HEADER}`,
   )
 
   for (const where of ['', 'listen', 'providers', 'clusters', 'providers.corp', 'providers.corp.claims', 'clusters.prod.allow']) {

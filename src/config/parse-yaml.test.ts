@@ -46,9 +46,28 @@ describe('refuses', () => {
       ['a: b: c\n', 'line 1, column 4'],
     ] as const) {
       const faults = faultsFrom(() => parseYaml(source))
-      assert.ok(faults.length > 0, source)
+      assert.equal(faults.length, 1, source)
       assert.ok(faults[0]?.startsWith(place), `${source} ${faults[0]}`)
+      assert.doesNotMatch(faults[0] ?? '', /_/)
     }
+  })
+
+  test('a bracket that is left open, once and in words', () => {
+    const source =
+      'publicUrl: x\nroutes:\n  - match: { host: a, methods: [GET }\n    allow: {}\n  - match: {}\nlisten:\n  http: { port: 1 }\n'
+    assert.deepEqual(
+      faultsFrom(() => parseYaml(source)),
+      [
+        'line 3, column 37 | is not valid YAML: the indentation does not fit, or a bracket before it is open | close the bracket or quote that was opened before it, or correct the indentation there',
+      ],
+    )
+  })
+
+  test('several keys that stand there twice, all at once', () => {
+    assert.deepEqual(
+      faultsFrom(() => parseYaml('a: 1\na: 2\nb: !x 1\nc: 1\nc: 2\n')).map((line) => line.split(',')[0]),
+      ['line 2', 'line 5', 'line 3'],
+    )
   })
 
   test('without quoting a line: it may hold a secret', () => {

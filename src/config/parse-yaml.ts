@@ -5,17 +5,38 @@
 import { LineCounter, parseDocument } from 'yaml'
 import { ConfigFaulty, type Fault } from './faults.ts'
 
-const MOST_SYNTAX_FAULTS = 10
-
-/** Messages by the parser's error code; the rest are plain syntax errors. */
-const PROBLEMS: Readonly<Record<string, readonly [problem: string, mend: string]>> = {
+/** What may stand in a file several times without one being the cause of the next: all of these are told at once. */
+const BY_THEMSELVES: Readonly<Record<string, readonly [problem: string, mend: string]>> = {
   DUPLICATE_KEY: ['is a key that stands there twice', 'keep one of them'],
+  TAG_RESOLVE_FAILED: ['has a tag (!...) that Mandate does not know', 'remove the tag'],
+}
+
+const MOST_FAULTS = 10
+
+const BRACKET = 'close the bracket or quote that was opened before it, or correct the indentation there'
+
+/** What breaks all that follows: the first of these is told, in words by the parser's error code. */
+const SYNTAX: Readonly<Record<string, readonly [problem: string, mend: string]>> = {
   MULTIPLE_DOCS: ['begins a second document', 'keep everything in one document, without ---'],
   RESOURCE_EXHAUSTION: ['is nested too deeply', 'write it flatter'],
-  TAG_RESOLVE_FAILED: ['has a tag (!...) that Mandate does not know', 'remove the tag'],
   TAB_AS_INDENT: ['is indented by a tab', 'indent by spaces'],
-  BAD_INDENT: ['is not valid YAML: the indentation does not fit', 'correct the indentation there'],
+  BAD_INDENT: ['is not valid YAML: the indentation does not fit, or a bracket before it is open', BRACKET],
+  MISSING_CHAR: ['is not valid YAML: a closing bracket or quote, a comma or a colon is missing', BRACKET],
+  BLOCK_AS_IMPLICIT_KEY: [
+    'is not valid YAML: a second "key: value" begins on this line',
+    'put it on a line of its own, or the value in quotes',
+  ],
+  BLOCK_IN_FLOW: ['is not valid YAML: a list or group of lines stands within brackets', BRACKET],
+  MULTILINE_IMPLICIT_KEY: ['is not valid YAML: a key goes over several lines, or has no colon', BRACKET],
+  BAD_SCALAR_START: ['is not valid YAML: a value may not begin with this character', 'put the value in quotes'],
+  UNEXPECTED_TOKEN: [
+    'is not valid YAML: this cannot follow what stands before it',
+    'put the value in quotes, or correct what stands before it',
+  ],
+  BAD_DQ_ESCAPE: ['is not valid YAML: this backslash means nothing', 'write two backslashes, or use single quotes'],
 }
+
+const OTHER = ['is not valid YAML', 'correct the syntax there'] as const
 
 /** Parses YAML 1.2 (so JSON as well). Throws ConfigFaulty. */
 export function parseYaml(source: string): unknown {
@@ -23,13 +44,17 @@ export function parseYaml(source: string): unknown {
   const document = parseDocument(source, { lineCounter: lines, uniqueKeys: true, merge: false })
   const errors = [...document.errors, ...document.warnings]
   if (errors.length > 0) {
-    const faults = errors.map((error): Fault => {
+    const told = (error: (typeof errors)[number], [problem, mend]: readonly [string, string]): Fault => {
       const at = lines.linePos(error.pos[0])
-      const [problem, mend] = PROBLEMS[error.code] ?? [`is not valid YAML (${error.code.toLowerCase()})`, 'correct the syntax there']
       return { path: `line ${at.line}, column ${at.col}`, problem, mend }
+    }
+    const byThemselves = errors.flatMap((error) => {
+      const words = BY_THEMSELVES[error.code]
+      return words === undefined ? [] : [told(error, words)]
     })
-    // One broken line can break all that follow: the first faults tell.
-    throw new ConfigFaulty(faults.slice(0, MOST_SYNTAX_FAULTS))
+    // The first in the file: what comes behind a broken line may be right.
+    const [broken] = errors.filter(({ code }) => BY_THEMSELVES[code] === undefined).sort((one, other) => one.pos[0] - other.pos[0])
+    throw new ConfigFaulty(broken === undefined ? byThemselves.slice(0, MOST_FAULTS) : [told(broken, SYNTAX[broken.code] ?? OTHER)])
   }
   try {
     return document.toJS({ maxAliasCount: 100 })

@@ -22,6 +22,12 @@ describe('refuses', () => {
     assert.throws(() => source.read(), unreadable(/^the file .*secret-\d+ cannot be read$/))
     assert.throws(() => source.version(), unreadable(/cannot be read/))
   })
+  test('a relative one by its whole path: the working directory may be the wrong one', () => {
+    const source = secretSource({ file: 'no-such-folder/client-secret' })
+    const message = `the file ${join(process.cwd(), 'no-such-folder', 'client-secret')} cannot be read`
+    assert.throws(() => source.read(), { message })
+    assert.throws(() => source.version(), { message })
+  })
   test('a file that is empty or white space: never an empty secret', async () => {
     for (const text of ['', '\n', ' \t\r\n']) {
       const file = fresh()

@@ -1,8 +1,10 @@
 /**
  * Reads what references name. A value is read again when its file has changed, so a rotated secret is used without a
- * restart; a file that has become unreadable or empty is an error, never an empty secret or an empty CA.
+ * restart; a file that has become unreadable or empty is an error, never an empty secret or an empty CA. A relative path
+ * is looked for in the working directory; errors say the whole path, because that is what tells a wrong directory.
  */
 import { readFileSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { Secret } from '../secret.ts'
 import type { Reference } from './values.ts'
 
@@ -28,7 +30,7 @@ export function secretSource(reference: Reference): SecretSource {
       version: () => 'env',
     }
   }
-  const { file } = reference
+  const file = resolve(reference.file)
   let cached: { version: string; value: Secret } | undefined
   const version = () => {
     try {

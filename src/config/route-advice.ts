@@ -7,7 +7,26 @@ import type { RouteConfig } from './route.ts'
 
 export function routeAdvice({ routes, providers }: Pick<Config, 'routes' | 'providers'>): Fault[] {
   const several = Object.keys(providers).length > 1
-  return routes.flatMap((route, at) => [...adviceOn(route, at, several), ...narrower(routes, route, at)])
+  return routes.flatMap((route, at) => [
+    ...adviceOn(route, at, several),
+    ...withoutMachines(route, at, providers),
+    ...narrower(routes, route, at),
+  ])
+}
+
+/** Rules for machines that no machine can meet. */
+function withoutMachines({ allow }: RouteConfig, at: number, all: Config['providers']): Fault[] {
+  return allow.flatMap(({ callers, providers = Object.keys(all) }, rule): Fault[] => {
+    const known = providers.some((name) => (Object.hasOwn(all, name) ? (all[name]?.machineClients.length ?? 0) : 0) > 0)
+    if (known || !callers.includes('machine')) return []
+    return [
+      {
+        path: allow.length === 1 ? `routes.${at}.allow` : `routes.${at}.allow.${rule}`,
+        problem: 'takes machines, and no provider of it lists any: no machine can come',
+        mend: `list their client ids in machineClients of ${providers.map((name) => `providers.${name}`).join(' or ')}`,
+      },
+    ]
+  })
 }
 
 function adviceOn(route: RouteConfig, at: number, severalProviders: boolean): Fault[] {
@@ -78,7 +97,7 @@ function narrower(routes: readonly RouteConfig[], { match, allow, upstream }: Ro
     (other, place) =>
       place !== at &&
       other.match.host === match.host &&
-      isDeepStrictEqual(other.upstream, upstream) &&
+      (upstream?.servers ?? []).some((server) => other.upstream?.servers.includes(server)) &&
       covers(other.match.path, match.path) &&
       !isDeepStrictEqual(other.allow, allow),
   )

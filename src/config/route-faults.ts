@@ -4,6 +4,7 @@
  * Security: the login cookie lives on the sign-in host, so a service there could do with it what it likes; and nothing
  * may stand where people sign in. Every host whose cookies Mandate sets is one that it can protect: https, or loopback.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
 import { isLoopbackHost } from './loopback.ts'
@@ -29,6 +30,7 @@ type Parts = Pick<Config, 'routes' | 'publicUrl' | 'listen' | 'providers'>
 export function routeFaults(config: Parts): Fault[] {
   return [
     ...twins(config.routes),
+    ...almostTwins(config.routes),
     ...config.routes.flatMap((route, at) => [
       ...faultsOfHost(config, route, at),
       ...faultsOfPath(config, route, at),
@@ -68,18 +70,46 @@ function twins(routes: readonly RouteConfig[]): Fault[] {
   })
 }
 
+/** Most services take `/a` and `/a/` for one: whoever may use the one has then the other as well. */
+function almostTwins(routes: readonly RouteConfig[]): Fault[] {
+  const bare = ({ match }: RouteConfig) => match.path.replace(/\/$/, '')
+  return routes.flatMap((route, at): Fault[] => {
+    const first = routes.findIndex(
+      (other, place) =>
+        place < at &&
+        other.match.host === route.match.host &&
+        other.match.path !== route.match.path &&
+        bare(other) === bare(route) &&
+        isDeepStrictEqual(other.upstream, route.upstream) &&
+        meet(other.match.methods, route.match.methods) &&
+        !isDeepStrictEqual(other.allow, route.allow),
+    )
+    if (first === -1) return []
+    const problem = `is that of routes.${first} but for the last slash, and allows others: most services take the two for one`
+    return [{ path: `routes.${at}.match.path`, problem, mend: 'let in the same callers on both, or write one of them' }]
+  })
+}
+
+/** True when two routes share a method; one without a list takes all, and GET takes HEAD. */
+function meet(one: RouteConfig['match']['methods'], other: RouteConfig['match']['methods']): boolean {
+  const all = (methods: readonly string[]) => new Set(methods.includes('GET') ? [...methods, 'HEAD'] : methods)
+  return one === undefined || other === undefined || !all(one).isDisjointFrom(all(other))
+}
+
 function faultsOfHost(config: Parts, { match, allow, sameOriginOpen, serviceWorkerOpen }: RouteConfig, at: number): Fault[] {
   const { protocol, hostname } = new URL(config.publicUrl)
   const path = `routes.${at}.match.host`
-  const faults = [...new Set(allow.flatMap(({ providers = [] }) => providers))]
-    .filter((name) => !Object.hasOwn(config.providers, name))
-    .map(
-      (name): Fault => ({
-        path: `routes.${at}.allow.providers`,
-        problem: `names ${name}, which is not configured`,
-        mend: 'name a configured provider',
-      }),
-    )
+  const faults = allow.flatMap(({ providers = [] }, rule) =>
+    [...new Set(providers)]
+      .filter((name) => !Object.hasOwn(config.providers, name))
+      .map(
+        (name): Fault => ({
+          path: `routes.${at}.allow.${rule}.providers`,
+          problem: `names ${name}, which is not configured`,
+          mend: 'name a configured provider',
+        }),
+      ),
+  )
   if (aliasesOf(config).has(match.host)) {
     return [...faults, { path, problem: 'is another name of the sign-in host', mend: `write ${hostname}, or a host of its own` }]
   }

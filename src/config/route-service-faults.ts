@@ -14,10 +14,13 @@ type Parts = Pick<Config, 'listen' | 'providers'>
 
 /** Names that belong to HTTP itself, to the connection or to Mandate: neither identity nor a bearer may travel under them. */
 const TAKEN = new Set([
+  ...['proxy-connection', 'http2-settings', 'content-encoding', 'content-range', 'accept-encoding', 'if-match', 'if-none-match', 'date'],
   ...['authorization', 'host', 'cookie', 'set-cookie', 'origin', 'content-length', 'content-type', 'transfer-encoding', 'connection'],
   ...['upgrade', 'te', 'trailer', 'keep-alive', 'expect', 'location', 'x-request-id', 'x-forwarded-for', 'x-forwarded-proto'],
   ...['x-forwarded-host', 'forwarded', 'x-real-ip', 'www-authenticate', 'referer', 'range', 'accept', 'user-agent'],
 ])
+
+const TAKEN_PREFIXES = ['sec-', 'proxy-', 'access-control-', 'impersonate'] as const
 
 export function faultsOfService(config: Parts, route: RouteConfig, at: number): Fault[] {
   const path = `routes.${at}`
@@ -101,12 +104,19 @@ export function exchange(
 
 function headers({ identity, bearerHeader }: RouteConfig, path: string): Fault[] {
   const names = Object.keys(identity.headers ?? {})
+  const isTaken = (name: string) => TAKEN.has(spelled(name)) || TAKEN_PREFIXES.some((prefix) => spelled(name).startsWith(prefix))
+  // What `m2m` adds would come twice, or be what a caller sent as its bearer.
+  const added = identity.m2m ? ['x-m2m-client-id', 'x-m2m-scope'] : []
   const faults = names
-    .filter((name, place) => TAKEN.has(spelled(name)) || names.findIndex((other) => spelled(other) === spelled(name)) !== place)
+    .filter(
+      (name, place) =>
+        isTaken(name) || added.includes(spelled(name)) || names.findIndex((other) => spelled(other) === spelled(name)) !== place,
+    )
     .map((name) => ({ path: `${path}.identity.headers.${name}`, problem: 'means something else already', mend: 'choose another name' }))
   if (bearerHeader === undefined) return faults
   if (
-    TAKEN.has(spelled(bearerHeader)) ||
+    isTaken(bearerHeader) ||
+    added.includes(spelled(bearerHeader)) ||
     spelled(bearerHeader).startsWith('x-mandate') ||
     names.some((name) => spelled(name) === spelled(bearerHeader))
   )

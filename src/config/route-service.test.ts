@@ -13,7 +13,10 @@ const withRoutes =
   (...routes: unknown[]) =>
   (draft: Draft) => {
     const { corp } = draft.providers
-    if (corp !== undefined) corp['clientAuth'] = { method: 'secret', secret: { env: 'SECRET' } }
+    if (corp !== undefined) {
+      corp['clientAuth'] = { method: 'secret', secret: { env: 'SECRET' } }
+      corp['machineClients'] = ['robot']
+    }
     draft['routes'] = routes
   }
 const refused = (changes: Record<string, unknown>, fault: RegExp) => {
@@ -134,6 +137,15 @@ describe('a route is refused', () => {
       if (!name.includes('_')) refused({ identity: { headers: { [name]: 'subject' } } }, /^routes\.0\.identity\.headers/)
     })
 
+  test('that says who asks in a header that m2m adds, or takes the bearer there, or in one of browsers and proxies', () => {
+    refused({ identity: { m2m: true, headers: { 'x-m2m-client-id': 'name' } } }, /^routes\.0\.identity\.headers\.x-m2m-client-id/)
+    refused({ identity: { m2m: true }, bearerHeader: 'X-M2M-Scope' }, /^routes\.0\.bearerHeader/)
+    for (const name of ['Sec-Fetch-Site', 'Sec-WebSocket-Protocol', 'HTTP2-Settings', 'Proxy-Connection', 'Content-Encoding']) {
+      refused({ bearerHeader: name }, /^routes\.0\.bearerHeader/)
+      refused({ identity: { headers: { [name]: 'subject' } } }, /^routes\.0\.identity\.headers/)
+    }
+  })
+
   test('that takes the bearer in a header that says who asks, or says two things in one', () => {
     refused({ bearerHeader: 'X-Mandate-Subject' }, /^routes\.0\.bearerHeader/)
     refused({ bearerHeader: 'X-Who', identity: { headers: { 'x-who': 'subject' } } }, /^routes\.0\.bearerHeader/)
@@ -184,6 +196,18 @@ describe('a route', () => {
       assert.deepEqual(unwise({ allow: { ...machine, provider: 'corp', [key]: value } }, { other }), [])
       assert.deepEqual(unwise({ allow: { ...machine, [key]: value } }), [])
     }
+  })
+
+  test('is unwise for machines when no provider of it knows any', () => {
+    const unwise = (machineClients: string[]) =>
+      advice(
+        configOf((draft) => {
+          if (draft.providers['corp'] !== undefined) draft.providers['corp']['machineClients'] = machineClients
+          draft['routes'] = [route({ allow: [{}, { callers: ['machine'], provider: 'corp' }] })]
+        }),
+      ).map(lineOf)
+    assert.ok(unwise([]).some((line) => /^routes\.0\.allow\.1 \| takes machines, and no provider of it lists any/.test(line)))
+    assert.ok(!unwise(['robot']).some((line) => line.startsWith('routes.0.allow')))
   })
 
   test('is unwise with scopes that people who signed in cannot have', () => {

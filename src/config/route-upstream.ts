@@ -10,14 +10,23 @@ import { duration, textOf } from './values.ts'
 
 /** Where clouds tell a machine its credentials: link-local addresses, and those and the names that clouds use besides. */
 const OF_THE_MACHINE = new BlockList()
-OF_THE_MACHINE.addSubnet('169.254.0.0', 16, 'ipv4')
+for (const [address, bits] of [
+  ['169.254.0.0', 16],
+  ['100.100.100.200', 32],
+  ['168.63.129.16', 32],
+  ['192.0.0.192', 32],
+] as const) {
+  OF_THE_MACHINE.addSubnet(address, bits, 'ipv4')
+  // The same in IPv6: compatible and translated (RFC 4291 2.5.5.1, RFC 2765), NAT64 (RFC 6052, RFC 8215) and 6to4 (RFC 3056).
+  // Mapped ones are compared as IPv4 anyway.
+  const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number)
+  const groups = [a * 256 + b, c * 256 + d].map((group) => group.toString(16)).join(':')
+  for (const before of ['::', '::ffff:0:', '64:ff9b::', '64:ff9b:1::']) OF_THE_MACHINE.addSubnet(`${before}${groups}`, 96 + bits, 'ipv6')
+  OF_THE_MACHINE.addSubnet(`2002:${groups}::`, 16 + bits, 'ipv6')
+}
 OF_THE_MACHINE.addSubnet('fe80::', 10, 'ipv6')
-OF_THE_MACHINE.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6')
 OF_THE_MACHINE.addAddress('fd00:ec2::254', 'ipv6')
 OF_THE_MACHINE.addAddress('fd20:ce::254', 'ipv6')
-OF_THE_MACHINE.addAddress('100.100.100.200', 'ipv4')
-OF_THE_MACHINE.addAddress('168.63.129.16', 'ipv4')
-OF_THE_MACHINE.addAddress('192.0.0.192', 'ipv4')
 const NAMES_OF_THE_MACHINE = new Set([
   'metadata',
   'metadata.google.internal',
@@ -50,14 +59,14 @@ export const serviceOrigin = textOf('an origin such as http://host:8080').transf
   return url.origin
 })
 
-const A_PATH = 'expected a path such as /healthz, with a query if need be'
+const A_PATH = 'expected a path such as /healthz'
 
 const health = z
   .strictObject({
     path: z
-      .string()
+      .string({ error: A_PATH })
       .regex(/^\/[A-Za-z0-9\-._~!$&'()+,;=:@%/?]*$/, A_PATH)
-      .describe('What is asked for by GET; any answer of 200 to 399 is good'),
+      .describe('What is asked for by GET, with a query if need be; any answer of 200 to 399 is good'),
     every: duration.prefault('5s').describe('How often each server is asked'),
     within: duration.prefault('2s').describe('How long it may take to answer'),
     downAfter: z.int().min(1).default(2).describe('So many bad answers in a row take it out'),
@@ -65,8 +74,18 @@ const health = z
   })
   .describe('Asks every server whether it is well; without it all of them count as well')
 
+/** One server is looked after once, and measured once. */
+function refuseTwice(servers: readonly string[], context: z.RefinementCtx): void {
+  for (const [at, server] of servers.entries()) {
+    const first = servers.indexOf(server)
+    if (first === at) continue
+    const params = { mend: 'write each server once: a pool has no weights' }
+    context.addIssue({ code: 'custom', path: [at], message: `is the same server as servers.${first}`, params })
+  }
+}
+
 const pool = z.strictObject({
-  servers: z.array(serviceOrigin).min(1).describe('Its servers, each an origin; they take turns'),
+  servers: z.array(serviceOrigin).min(1).superRefine(refuseTwice).describe('Its servers, each an origin; they take turns'),
   health: health.optional(),
 })
 

@@ -97,6 +97,14 @@ describe('a route is refused', () => {
     ['http://[febf::1]:80', 'is link-local'],
     ['http://[::ffff:169.254.169.254]', 'is link-local'],
     ['http://[64:ff9b::169.254.169.254]', 'is link-local'],
+    ['http://[64:ff9b:1::169.254.169.254]', 'is link-local'],
+    ['http://[::169.254.169.254]', 'is link-local'],
+    ['http://[::ffff:0:169.254.169.254]', 'is link-local'],
+    ['http://[2002:a9fe:a9fe::]', 'is link-local'],
+    ['http://[2002:a9fe:1::1:80]:8080', 'is link-local'],
+    ['http://[::ffff:100.100.100.200]', 'is link-local'],
+    ['http://[2002:6464:64c8::1]', 'is link-local'],
+    ['http://[64:ff9b::168.63.129.16]', 'is link-local'],
     ['http://[fd00:ec2::254]', 'is link-local'],
     ['http://metadata.google.internal', 'is link-local'],
     ['http://METADATA.google.internal.', 'is link-local'],
@@ -130,7 +138,60 @@ describe('a route is refused', () => {
   })
 
   test('for a provider that is not configured', () => {
-    assert.match(one(withRoutes(route({ allow: { providers: ['other'] } }))), /^routes\.0\.allow\.providers \| names other/)
+    const refused = (allow: unknown, path: string) =>
+      assert.equal(
+        one(withRoutes(route(), at('app.example', '/a/**', { allow }))),
+        `routes.1.allow.${path} | names crop, which is not configured | name a configured provider`,
+      )
+    refused({ providers: ['corp', 'crop', 'crop'] }, 'providers')
+    refused({ provider: 'crop' }, 'provider')
+    refused([{ provider: 'crop' }], '0.provider')
+    refused([{ provider: 'corp' }, { callers: ['machine'], providers: ['crop'] }], '1.providers')
+  })
+
+  test('with the path of another but for the last slash, where the two let in others', () => {
+    const [few, get] = [
+      { allow: { groups: ['few'] } },
+      (path: string, method: string) => ({ host: 'app.example', path, methods: [method] }),
+    ]
+    const refused = /^routes\.1\.match\.path \| is that of routes\.0 but for the last slash, and allows others/
+    assert.match(one(withRoutes(at('app.example', '/a'), at('app.example', '/a/', few))), refused)
+    assert.match(one(withRoutes(at('app.example', '/a/', few), at('app.example', '/a'))), refused)
+    assert.match(one(withRoutes(at('app.example', '/a'), route({ match: get('/a/', 'GET'), ...few }))), refused)
+    assert.match(one(withRoutes(route({ match: get('/a', 'GET') }), route({ match: get('/a/', 'HEAD'), ...few }))), refused)
+    for (const routes of [
+      [at('app.example', '/a'), at('app.example', '/a/')],
+      [at('app.example', '/a'), at('other.example', '/a/', few)],
+      [at('app.example', '/a'), at('app.example', '/a/', { ...few, upstream: 'https://other.svc' })],
+      [route({ match: get('/a', 'GET') }), route({ match: get('/a/', 'POST'), ...few })],
+    ])
+      assert.deepEqual(faultsAfter(withRoutes(...routes)), [], JSON.stringify(routes))
+  })
+
+  test('with a limit that limits nothing', () => {
+    assert.equal(
+      one(withRoutes(route({ limit: {} }))),
+      'routes.0.limit | limits nothing | write perPrincipal: 60/minute or total in it, or remove it',
+    )
+  })
+
+  test('over a pool with one server twice, however it is written', () => {
+    assert.match(
+      one(withRoutes(route({ upstream: { servers: ['https://a', 'https://b', 'https://A:443/'] } }))),
+      /^routes\.0\.upstream\.servers\.2 \| is the same server as servers\.0/,
+    )
+  })
+
+  test('over a pool that is looked after without saying by which path', () => {
+    for (const [health, problem] of [
+      [{}, 'is missing'],
+      [{ path: 'healthz' }, 'does not have the form that it needs'],
+      [{ path: true }, 'does not have the form that it needs'],
+    ] as const)
+      assert.equal(
+        one(withRoutes(route({ upstream: { servers: ['https://a'], health } }))),
+        `routes.0.upstream.health.path | ${problem} | write a path such as /healthz`,
+      )
   })
 
   test('with the match of another, and with its name', () => {
@@ -217,7 +278,16 @@ describe('a route', () => {
   })
 
   test('may lead to any address that is not of the machine', () => {
-    for (const upstream of ['http://169.253.0.1', 'http://10.0.0.1', 'http://[fd00::1]', 'http://metadata.example', 'http://[fec0::1]'])
+    for (const upstream of [
+      'http://[::169.253.0.1]',
+      'http://[2002:a9ff::1]',
+      'http://[::1]',
+      'http://169.253.0.1',
+      'http://10.0.0.1',
+      'http://[fd00::1]',
+      'http://metadata.example',
+      'http://[fec0::1]',
+    ])
       assert.deepEqual(faultsAfter(withRoutes(route({ upstream }))), [], upstream)
   })
 
