@@ -81,7 +81,9 @@ function observe(metrics: Metrics, issuer: string, result: string, cached: strin
   metrics.observe('mandate_token_validation_seconds', { issuer, result, cached }, 0.001)
 }
 
+const CANNOT_TELL = ['issuer_unavailable', 'store_unavailable']
+
 /** What the validation of a token can end with. */
 function tokenResults(results: readonly string[]): string[] {
-  return results.filter((result) => result === 'ok' || result.startsWith('token_') || result.endsWith('_unavailable'))
+  return results.filter((result) => result === 'ok' || result.startsWith('token_') || CANNOT_TELL.includes(result))
 }

@@ -29,12 +29,12 @@ export const METRICS = {
   },
   mandate_requests_total: {
     type: 'counter',
-    help: "Attempts by route, method and class of the answer's status.",
+    help: "Attempts by route, method and class of the answer's status; an answer that the target broke off counts as 5xx.",
     labels: ['route', 'method', 'status'],
   },
   mandate_attempts_total: {
     type: 'counter',
-    help: 'Attempts on clusters, routes and brokers by the provider and kind of the caller and how they were decided: ok or the code of the refusal.',
+    help: 'Attempts on clusters, routes and brokers by the provider and kind of the caller and how they went: ok, the code of the refusal, or upstream_broke for an answer that the target broke off.',
     labels: ['provider', 'kind', 'result'],
   },
   mandate_limited_total: { type: 'counter', help: 'Attempts refused because a limit of their route was reached.', labels: ['route'] },

@@ -127,6 +127,7 @@ function grantOf({ caller = bearerCaller(USER_TOKEN), credential }: AskedFor): G
     caller,
     credential: credential ?? bearerCredential(new Secret(USER_TOKEN), Number.POSITIVE_INFINITY),
     effect: async () => undefined,
+    refused: () => false,
     renew: async () => {
       throw new Refusal('credential_refused')
     },

@@ -6,6 +6,7 @@
  * tells the exchanges of a set.
  */
 import type { EventEmitter } from 'node:events'
+import type { Writable } from 'node:stream'
 import { Refusal } from '../errors.ts'
 import type { Grant } from '../grant.ts'
 import type { Cut } from './upstream.ts'
@@ -39,10 +40,13 @@ function tellAll(all: ReadonlySet<() => void>): void {
   if (faults.length > 0) throw new AggregateError(faults, 'exchanges could not be ended properly')
 }
 
+/** What closes when the caller goes away: the answer, or the connection. */
+type EndsCaller = EventEmitter & Pick<Writable, 'destroyed' | 'writableFinished'>
+
 /** Watches for the reasons of one exchange. `release` must be called when it is over. */
 export class Ends implements Cut {
   readonly #grant: Grant
-  readonly #caller: EventEmitter & { readonly writableFinished?: boolean }
+  readonly #caller: EndsCaller
   readonly #stopping: AbortSignal
   readonly #ended = () => this.#fire('caller-ended')
   // An answer closes when it is out as well.
@@ -57,14 +61,15 @@ export class Ends implements Cut {
   cause: EndCause | undefined
   pauseMs: number | undefined
 
-  /** `caller` is what closes when the caller goes away: the answer, or the connection. */
-  constructor(grant: Grant, caller: EventEmitter, stopping: AbortSignal) {
+  constructor(grant: Grant, caller: EndsCaller, stopping: AbortSignal) {
     this.#grant = grant
     this.#caller = caller
     this.#stopping = stopping
     if (grant.caller.ended.aborted) this.#ended()
     else tell(grant.caller.ended, this.#ended)
     caller.once('close', this.#closed)
+    // Whoever left while it was decided on has closed before anybody listened.
+    if (caller.destroyed) this.#closed()
   }
 
   get over(): boolean {

@@ -5,6 +5,9 @@
  * lives and ends. One that goes on is recorded at its start and at its end; it is ended properly when the caller's proof
  * ends, at `streams.maxAge`, or when this replica stops, if what came so far is whole by itself. Any other answer lives no
  * longer, and one that ends early is cut, so that half an object never looks whole.
+ *
+ * Security: an answer that may be ended properly before its end is sent without a length. With one that is not met the next
+ * answer on the connection, which may be another caller's, would be read as the rest of it.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
@@ -13,6 +16,7 @@ import { Refusal } from '../errors.ts'
 import type { Acted, Grant } from '../grant.ts'
 import { type Ends, whyEnded } from './ends.ts'
 import { finished, unlessOver } from './finished.ts'
+import { isEncoded, withoutLength } from './framing.ts'
 import type { Forwarded, OnHead, Upstream, UpstreamHead } from './upstream.ts'
 
 /** How long answers may take, and who is told of those that go on. */
@@ -38,7 +42,7 @@ export interface PassedHead {
   readonly upstreamAuditId: string | undefined
   /** True for what goes on by design. */
   readonly goesOn: boolean
-  /** True when whatever came so far is whole by itself, as events and lines are: then it may be ended properly. */
+  /** True when whatever came so far is whole by itself, as events and lines are: then it may be ended properly, unless it is encoded. */
   readonly piecewise: boolean
 }
 
@@ -65,12 +69,13 @@ export async function exchange(target: ExchangeBounds, asked: Exchanged, grant: 
   let again = false
   let live = false
   let over = false
+  let endable = false
   let passed: PassedHead | undefined
   let status = 0
 
-  const begin = (head: UpstreamHead, { headers }: PassedHead) => {
-    status = head.status
-    response.writeHead(head.status, flat(headers))
+  const begin = ({ status: begun }: UpstreamHead, headers: PassedHead['headers']) => {
+    status = begun
+    response.writeHead(begun, flat(headers))
     return response
   }
   const beginStream = async (head: UpstreamHead, passing: PassedHead) => {
@@ -81,7 +86,8 @@ export async function exchange(target: ExchangeBounds, asked: Exchanged, grant: 
     target.liveStreams(1)
     ends.live()
     ends.begun(target.streamMaxAgeMs)
-    begin(head, passing)
+    endable = passing.piecewise && !isEncoded(passing.headers)
+    begin(head, endable ? withoutLength(passing.headers) : passing.headers)
     // The head of a quiet stream must not wait for its first event.
     response.flushHeaders()
     return response
@@ -94,7 +100,7 @@ export async function exchange(target: ExchangeBounds, asked: Exchanged, grant: 
     }
     passed = found
     if (found.goesOn) return beginStream(head, found)
-    begin(head, found)
+    begin(head, found.headers)
     ends.pauseMs = target.pauseMs
     unlessOver(response, () => ends.begun(target.streamMaxAgeMs))
     return response
@@ -115,7 +121,7 @@ export async function exchange(target: ExchangeBounds, asked: Exchanged, grant: 
   if (status === 0) throw ends.cause === 'caller-ended' ? whyEnded(grant) : new Refusal('upstream_broke', { detail: 'no answer was begun' })
   const { bytes, end } = forwarded
   if (end === 'complete') await finished(response, REST_WITHIN_MS)
-  else if (live && end === 'aborted' && passed?.piecewise === true) await finished(response, REST_WITHIN_MS_WHEN_ENDED)
+  else if (endable && end === 'aborted') await finished(response, REST_WITHIN_MS_WHEN_ENDED)
   else response.destroy()
   const facts = { status, bytes, upstreamAuditId }
   const cause = ends.cause ?? (end === 'complete' ? 'upstream-ended' : end)

@@ -3,6 +3,9 @@
 /** That a connection was not had in its time: asking the same server again would take as long. */
 export const CONNECT_LATE = 'connecting took too long'
 
+/** That an answer was begun, be it by one byte, and no head of it came. */
+export const BROKE_OFF = 'it began an answer and gave no head that can be read'
+
 /** Why the upstream could not be reached, from a closed list of words: error messages of libraries are not repeated. */
 export function causeOf(error: Error): string {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''

@@ -12,7 +12,8 @@ import { request as requestHttps } from 'node:https'
 import type { Socket } from 'node:net'
 import type { HeaderLine } from '../credential.ts'
 import { Refusal } from '../errors.ts'
-import { CONNECT_LATE, causeOf } from './failure.ts'
+import { BROKE_OFF, CONNECT_LATE, causeOf } from './failure.ts'
+import { endsByClosing } from './framing.ts'
 import type { UpgradeAnswer, UpgradeRequest } from './upstream.ts'
 
 export interface UpgradeOrigin {
@@ -30,30 +31,43 @@ export const KEEP_ALIVE_MS = 30_000
 /** Sends the request and waits for its answer's head. Throws Refusal `upstream_unavailable`, `upstream_timeout`, `upstream_broke`. */
 export function askUpgrade(to: UpgradeOrigin, asked: UpgradeRequest): Promise<UpgradeAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<UpgradeAnswer>()
+  const unbegun = () => new Refusal('upstream_broke', { detail: 'no answer was begun' })
+  if (asked.cut.over) return Promise.reject(unbegun())
   const request = begin(to, asked)
   const late = setTimeout(() => request.destroy(new Refusal('upstream_timeout')), asked.answerWithinMs)
   const connecting = setTimeout(() => request.destroy(new Refusal('upstream_unavailable', { detail: CONNECT_LATE })), to.connectWithinMs)
   let reached = false
+  let begun = false
+  let refused: IncomingMessage | undefined
   const isReached = () => {
     reached = true
     clearTimeout(connecting)
     to.onReached?.(true)
   }
-  const unwanted = () => request.destroy(new Refusal('upstream_broke', { detail: 'no answer was begun' }))
   const settle = () => {
     clearTimeout(late)
     clearTimeout(connecting)
     asked.cut.listen(undefined)
   }
-  asked.cut.listen(unwanted)
+  asked.cut.listen(() => request.destroy(unbegun()))
   request.once('socket', (socket) => {
+    // Both before node:http: it fails with the first byte that is no HTTP, and takes a reset for the proper end of an answer
+    // that ends with its connection.
+    socket.prependOnceListener('data', () => {
+      begun = true
+    })
+    socket.prependListener('error', (error) => {
+      if (refused?.complete === false) refused.destroy(error)
+    })
     socket.once(socket.connecting && 'encrypted' in socket ? 'secureConnect' : 'connect', isReached)
   })
   // Stays after the answer came: an error of a connection that nobody reads any more must not end the process.
   request.on('error', (error) => {
     settle()
     if (!reached && !asked.cut.over) to.onReached?.(false)
-    reject(error instanceof Refusal ? error : new Refusal('upstream_unavailable', { detail: causeOf(error) }))
+    if (error instanceof Refusal) reject(error)
+    else
+      reject(begun ? new Refusal('upstream_broke', { detail: BROKE_OFF }) : new Refusal('upstream_unavailable', { detail: causeOf(error) }))
   })
   request.once('upgrade', (answer, connection, early) => {
     settle()
@@ -66,11 +80,18 @@ export function askUpgrade(to: UpgradeOrigin, asked: UpgradeRequest): Promise<Up
   })
   request.once('response', (answer) => {
     settle()
+    refused = answer
     answer.once('close', () => request.destroy())
-    resolve({ result: 'refused', status: answer.statusCode ?? 502, headers: linesOf(answer), body: answer })
+    const headers = linesOf(answer)
+    try {
+      endsByClosing(headers)
+    } catch (error) {
+      answer.destroy()
+      return reject(error)
+    }
+    resolve({ result: 'refused', status: answer.statusCode ?? 502, headers, body: answer })
   })
-  if (asked.cut.over) unwanted()
-  else request.end()
+  request.end()
   return promise
 }
 

@@ -42,13 +42,25 @@ suite('an upstream over HTTP', () => {
   for (const [code, what, answer] of [
     ['upstream_unavailable', 'resets before its head', (socket) => void socket.resetAndDestroy()],
     ['upstream_unavailable', 'closes before its head', (socket) => void socket.destroy()],
-    ['upstream_unavailable', 'says Continue unasked', (socket) => void socket.write('HTTP/1.1 100 Continue\r\n\r\n')],
+    ['upstream_broke', 'says Continue unasked', (socket) => void socket.write('HTTP/1.1 100 Continue\r\n\r\n')],
     [
-      'upstream_unavailable',
+      'upstream_broke',
       'changes protocol unasked',
       (socket) => void socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'),
     ],
-    ['upstream_unavailable', 'breaks off within its head', (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Le')],
+    ['upstream_broke', 'breaks off within its head', (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Le')],
+    ['upstream_broke', 'breaks off after one byte', (socket) => void socket.end('H')],
+    ['upstream_broke', 'breaks off after a 103', (socket) => void socket.end('HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n')],
+    [
+      'upstream_broke',
+      'encodes its transfer',
+      (socket) => void socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'),
+    ],
+    [
+      'upstream_broke',
+      'encodes its transfer and ends by closing',
+      (socket) => void socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhello'),
+    ],
     ['upstream_broke', 'talks something else', (socket) => void socket.end('SSH-2.0-OpenSSH_9.9\r\n')],
     [
       'upstream_broke',
@@ -82,6 +94,10 @@ suite('an upstream over HTTP', () => {
 
   for (const [what, answer] of [
     ['resets within its body', (socket) => socket.write(`${chunked}5\r\nhello\r\n`, () => setTimeout(() => socket.resetAndDestroy(), 20))],
+    [
+      'resets an answer that ends by closing',
+      (socket) => socket.write('HTTP/1.1 200 OK\r\n\r\nhello', () => setTimeout(() => socket.resetAndDestroy(), 20)),
+    ],
     ['closes before the last chunk', (socket) => void socket.end(`${chunked}5\r\nhello\r\n`)],
     ['sends less than it announced', (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello')],
     ['sends a bad chunk', (socket) => void socket.write(`${chunked}5\r\nhello\r\nzz\r\n`)],
@@ -94,6 +110,12 @@ suite('an upstream over HTTP', () => {
       assert.equal((await fetchBy(upstream)).head?.status, 200)
     })
   }
+
+  test('an answer that ends by closing properly is whole', async (t) => {
+    const { upstream } = await stage(t, (socket) => void socket.end('HTTP/1.1 200 OK\r\n\r\nhello'))
+    const { forwarded, body } = await fetchBy(upstream)
+    assert.deepEqual([forwarded.end, body], ['complete', 'hello'])
+  })
 
   test('bytes beyond the announced length reach nobody, and no later answer', async (t) => {
     const { raw, upstream } = await stage(

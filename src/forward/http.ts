@@ -7,11 +7,13 @@
  * of the body that the upstream takes, and from the last one on until the head.
  */
 import type { Writable } from 'node:stream'
-import { type Dispatcher, errors, Pool } from 'undici'
+import { buildConnector, type Dispatcher, errors, Pool } from 'undici'
 import type { HeaderLine } from '../credential.ts'
 import { Refusal } from '../errors.ts'
-import { causeOf } from './failure.ts'
+import { BROKE_OFF, causeOf } from './failure.ts'
+import { endsByClosing } from './framing.ts'
 import { askUpgrade, KEEP_ALIVE_MS } from './http-upgrade.ts'
+import { type Resets, tellingResets } from './resets.ts'
 import { passedOn } from './spent-buffers.ts'
 import type { Forwarded, OnHead, Upstream, UpstreamHead, UpstreamRequest } from './upstream.ts'
 
@@ -30,6 +32,7 @@ export interface HttpUpstreamOptions {
 /** Creates an upstream. Throws when `ca` cannot be read: an unreadable CA is never an empty one. */
 export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
   const { origin, ca, connectWithinMs = 5_000, stalledAfterMs = 60_000, onReached } = options
+  const resets: Resets = { now: false }
   const pool = new Pool(origin, {
     connections: null,
     pipelining: 1,
@@ -39,19 +42,23 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
     keepAliveTimeout: 30_000,
     keepAliveMaxTimeout: 300_000,
     maxHeaderSize: 65_536,
-    connect: {
-      timeout: connectWithinMs,
-      keepAliveInitialDelay: KEEP_ALIVE_MS,
-      rejectUnauthorized: true,
-      ...(ca === undefined ? {} : { ca: ca() }),
-    },
+    connect: tellingResets(
+      resets,
+      buildConnector({
+        allowH2: false,
+        timeout: connectWithinMs,
+        keepAliveInitialDelay: KEEP_ALIVE_MS,
+        rejectUnauthorized: true,
+        ...(ca === undefined ? {} : { ca: ca() }),
+      }),
+    ),
   })
   if (onReached !== undefined) {
     pool.on('connect', () => onReached(true))
     pool.on('connectionError', () => onReached(false))
   }
   return {
-    forward: (request, onHead) => new Exchange(request, onHead, stalledAfterMs).run(pool),
+    forward: (request, onHead) => new Exchange(request, onHead, stalledAfterMs, resets).run(pool),
     upgrade: (request) => askUpgrade({ origin, ca, connectWithinMs, onReached }, request),
     close: () => pool.destroy(),
   }
@@ -62,6 +69,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #request: UpstreamRequest
   readonly #onHead: OnHead
   readonly #stalledAfterMs: number
+  readonly #resets: Resets
   readonly #done = Promise.withResolvers<Forwarded>()
   readonly #abort = () => this.#end('aborted')
   readonly #callerGone = () => this.#end('caller-gone')
@@ -82,7 +90,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   #stalled: NodeJS.Timeout | undefined
   #pause: NodeJS.Timeout | undefined
   #firstTurn = false
+  #begun = false
   #headSeen = false
+  #endsByClosing = false
   #settled = false
   #bytes = 0
 
@@ -96,10 +106,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     exchange.#end('upstream-paused')
   }
 
-  constructor(request: UpstreamRequest, onHead: OnHead, stalledAfterMs: number) {
+  constructor(request: UpstreamRequest, onHead: OnHead, stalledAfterMs: number, resets: Resets) {
     this.#request = request
     this.#onHead = onHead
     this.#stalledAfterMs = stalledAfterMs
+    this.#resets = resets
   }
 
   run(pool: Pool): Promise<Forwarded> {
@@ -143,6 +154,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     return new Refusal(callerIsLate ? 'request_timeout' : 'upstream_timeout')
   }
 
+  /** The first byte of an answer, one of 1xx as well. */
+  onResponseStarted(): void {
+    this.#begun = true
+  }
+
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     // 1xx answers concern the connection, not the caller.
     if (status < 200 || this.#settled) return
@@ -151,6 +167,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const head: UpstreamHead = { status, headers: linesOf(controller.rawHeaders) }
     let decided: ReturnType<OnHead>
     try {
+      this.#endsByClosing = endsByClosing(head.headers)
       decided = this.#onHead(head)
     } catch (error) {
       return this.#fail(error)
@@ -212,6 +229,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.#settled) return
+    if (this.#endsByClosing && this.#resets.now) return this.#settle({ bytes: this.#bytes, end: 'upstream-broke' })
     const [destination, held] = [this.#destination, this.#held]
     this.#held = undefined
     this.#settle({ bytes: this.#bytes, end: 'complete' })
@@ -225,10 +243,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     // The body's own refusal (too large) comes back as the request's error.
     if (error instanceof Refusal) return this.#fail(error)
     if (error instanceof errors.HeadersTimeoutError) return this.#fail(new Refusal('upstream_timeout'))
+    if (isNoAnswer(error)) return this.#fail(new Refusal('upstream_broke', { detail: 'its answer is not HTTP/1.1 within our bounds' }))
     this.#fail(
-      isNoAnswer(error)
-        ? new Refusal('upstream_broke', { detail: 'its answer is not HTTP/1.1 within our bounds' })
-        : new Refusal('upstream_unavailable', { detail: causeOf(error) }),
+      this.#begun ? new Refusal('upstream_broke', { detail: BROKE_OFF }) : new Refusal('upstream_unavailable', { detail: causeOf(error) }),
     )
   }
 

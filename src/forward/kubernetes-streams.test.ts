@@ -58,6 +58,36 @@ suite('a stream through an act', () => {
     })
   }
 
+  test('that announced a length is ended as one without, and what is asked behind it is answered apart', async (t) => {
+    const upstream = await startUpstream(t, (request, response) => {
+      const more = request.url?.includes('watch') ? 400 : 8
+      response.writeHead(200, { ...JSON_TYPE, 'content-length': more }).write('{"n":1}\n')
+    })
+    const asked = (request: IncomingMessage) => ({ stream: request.url?.includes('watch') === true, piecewise: true })
+    const stage = await stageAct(t, { upstream, asked })
+    const connection = await openRaw(stage.port)
+    connection.send('GET /api?watch=1 HTTP/1.1\r\nHost: x\r\n\r\n')
+    await connection.until(/\{"n":1\}/)
+    assert.doesNotMatch(connection.received(), /content-length/i)
+    stage.stop()
+    await connection.until(/\r\n0\r\n\r\n$/)
+    connection.send('GET /api HTTP/1.1\r\nHost: x\r\n\r\n')
+    await connection.until(/\r\n0\r\n\r\nHTTP\/1\.1 200/)
+    connection.socket.destroy()
+  })
+
+  test('that is encoded is cut, since half of it is whole in no part', async (t) => {
+    const upstream = await startUpstream(t, (_request, response) => {
+      response.writeHead(200, { ...JSON_TYPE, 'content-encoding': 'gzip' }).write('half')
+    })
+    const stage = await stageAct(t, { upstream, ...STREAM })
+    const connection = await openRaw(stage.port)
+    connection.send('GET /api?watch=1 HTTP/1.1\r\nHost: x\r\n\r\n')
+    await connection.until(/half/)
+    stage.stop()
+    assert.doesNotMatch(await connection.closed(), /\r\n0\r\n\r\n$/)
+  })
+
   test('ends by logout although its caller reads nothing', async (t) => {
     const upstream = await startUpstream(
       t,

@@ -151,6 +151,15 @@ suite('an upgrade towards the API server', () => {
     assert.equal(stage.live(), 0)
   })
 
+  test('a 401 to a credential that was renewed a moment ago is the answer', async (t) => {
+    const { upstream, caller, stage } = await between(t, (socket) => socket.write(refuseWith('401 Unauthorized')), {
+      grant: { refused: () => false },
+    })
+    caller.send(ASK())
+    await caller.until(/^HTTP\/1\.1 401/)
+    assert.deepEqual([upstream.heads().length, stage.recorded.includes('renewed')], [1, false])
+  })
+
   test('a 401 is asked again once with a fresh credential', async (t) => {
     const { upstream, caller, stage } = await between(t, (socket, _head, nth) =>
       socket.write(nth === 0 ? refuseWith('401 Unauthorized') : SWITCHED),

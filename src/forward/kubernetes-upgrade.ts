@@ -35,12 +35,12 @@ export function kubernetesUpgradeAct(target: ExchangeTarget, asked: KubernetesUp
   }
 }
 
-/** Asks as the caller; once more with a fresh credential when the API server did not know the first. */
+/** Asks as the caller; once more with a fresh credential, if there is one, when the API server did not know the first. */
 async function ask({ upstream }: ExchangeTarget, { request, path, asked }: KubernetesUpgrade, grant: Grant, once: AskOnce) {
   const as = (credential: Credential): Promise<UpgradeAnswer> =>
     once(upstream, { path, headers: outboundHeaders(request.rawHeaders, credential, asked) })
   const first = await as(grant.credential)
-  if (first.result !== 'refused' || first.status !== 401) return first
+  if (first.result !== 'refused' || first.status !== 401 || !grant.refused(grant.credential)) return first
   first.body.destroy()
   return as(await grant.renew())
 }

@@ -68,6 +68,7 @@ export async function stageAct(t: TestContext, options: ActStageOptions): Promis
     caller,
     credential: credential(),
     effect: async (what) => void recorded.push(`effect ${what}`),
+    refused: () => true,
     async renew() {
       tokens += 1
       recorded.push('renewed')

@@ -115,6 +115,17 @@ suite('an act on a Kubernetes API server', () => {
     assert.equal(asked, 3)
   })
 
+  test('a 401 to a credential that was renewed a moment ago is the answer', async (t) => {
+    let asked = 0
+    const upstream = await startUpstream(t, (_request, response) => {
+      asked += 1
+      response.writeHead(401, JSON_TYPE).end('{"kind":"Status"}')
+    })
+    const { origin, recorded } = await stageAct(t, { upstream, grant: { refused: () => false } })
+    assert.equal((await fetch(`${origin}/api`)).status, 401)
+    assert.deepEqual([asked, recorded.includes('renewed')], [1, false])
+  })
+
   for (const type of ['text/html', 'image/svg+xml', undefined]) {
     test(`an answer of type ${type} is not given to a cookie, not a byte of it`, async (t) => {
       const upstream = await startUpstream(t, (_request, response) =>

@@ -63,11 +63,11 @@ export function kubernetesAct(target: ExchangeTarget, asked: KubernetesRequest):
   }
 }
 
-/** On the API server's 401 the request is repeated once with a fresh credential, if it had no body. */
-function passOf(asked: KubernetesRequest, { caller }: Grant, head: UpstreamHead, mayRepeat: boolean): PassedHead | 'again' {
-  if (head.status === 401 && mayRepeat) return 'again'
+/** On the API server's 401 the request is repeated once with a fresh credential, if it had no body and there is one. */
+function passOf(asked: KubernetesRequest, grant: Grant, head: UpstreamHead, mayRepeat: boolean): PassedHead | 'again' {
+  if (head.status === 401 && mayRepeat && grant.refused(grant.credential)) return 'again'
   const headers = inboundHeaders(head.headers, asked.mount)
-  if (caller.proof.kind === 'login' && hasBody(asked.request.method, head) && !shownOnly(headerOf(headers, 'content-type')))
+  if (grant.caller.proof.kind === 'login' && hasBody(asked.request.method, head) && !shownOnly(headerOf(headers, 'content-type')))
     throw new Refusal('content_refused')
   const goesOn = asked.stream && head.status === 200
   return { headers: [...headers, ...SANDBOX], upstreamAuditId: auditIdOf(headers), goesOn, piecewise: asked.piecewise }

@@ -51,6 +51,7 @@ suite('refused, and nothing of it reaches the caller', () => {
       502,
       (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nsecret\r\n0\r\n\r\n'),
     ],
+    ['encodes its transfer', 502, (socket) => void socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nsecret')],
     [
       'changes the protocol unasked',
       502,
@@ -82,6 +83,10 @@ suite('refused, and nothing of it reaches the caller', () => {
 suite('cut, and never looks whole', () => {
   for (const [what, answering] of [
     ['resets within its body', (socket) => void socket.write(`${LENGTH(10)}half`, () => setTimeout(() => socket.resetAndDestroy(), 20))],
+    [
+      'resets what ends by closing',
+      (socket) => void socket.write('HTTP/1.1 200 OK\r\n\r\nhalf', () => setTimeout(() => socket.resetAndDestroy(), 20)),
+    ],
     ['sends less than it announced', (socket) => void socket.end(`${LENGTH(10)}half`)],
     ['ends between chunks', (socket) => void socket.end(`${CHUNKED}4\r\nhalf\r\n`)],
     ['ends within a chunk', (socket) => void socket.end(`${CHUNKED}9\r\nhalf`)],
@@ -214,6 +219,35 @@ suite('an answer', () => {
     connection.send('3\r\nend\r\n0\r\n\r\n')
     await connection.until(/\r\n0\r\n\r\n$/)
     connection.socket.destroy()
+  })
+})
+
+suite('events that are ended by us', () => {
+  const EVENTS = 'Content-Type: text/event-stream\r\n'
+
+  test('leave no length unmet: the next answer on the connection is read as itself', async (t) => {
+    const { port, stop } = await stage(t, (socket, head) => {
+      socket.write(head.includes('/x') ? `${LENGTH(400).replace('\r\n\r\n', `\r\n${EVENTS}\r\n`)}data: one\n\n` : OK)
+    })
+    const connection = await openRaw(port)
+    connection.send(`${GET}${GET.replace('/x', '/next')}`)
+    await connection.until(/data: one/)
+    stop()
+    await connection.until(/\r\n0\r\n\r\nHTTP\/1\.1 200[\s\S]*"List"/)
+    assert.doesNotMatch(connection.received().slice(0, connection.received().indexOf('data: one')), /content-length/i)
+    connection.socket.destroy()
+  })
+
+  test('are cut when they are encoded', async (t) => {
+    const { port, stop } = await stage(
+      t,
+      (socket) => void socket.write(`${CHUNKED.slice(0, -2)}${EVENTS}Content-Encoding: gzip\r\n\r\n4\r\nhalf\r\n`),
+    )
+    const connection = await openRaw(port)
+    connection.send(GET)
+    await connection.until(/half/)
+    stop()
+    assert.doesNotMatch(await connection.closed(), /\r\n0\r\n\r\n$/)
   })
 })
 

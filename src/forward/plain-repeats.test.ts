@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
 import { eventually, exchangeRaw, OK, openRaw, type RawAnswering, startRawUpstream } from '../../test/fakes/raw-http.ts'
-import { bearerCredential } from '../credential.ts'
+import { bearerCredential, type Credential } from '../credential.ts'
 import { Refusal } from '../errors.ts'
 import type { Grant } from '../grant.ts'
 import { Secret } from '../secret.ts'
@@ -66,6 +66,12 @@ suite('a request is not sent again', () => {
 
   for (const [what, answering] of [
     ['was begun and broke off', (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf')],
+    ['broke off within its first line', (socket) => void socket.end('HTTP/1.1 2')],
+    ['was begun by a 103', (socket) => void socket.end('HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n')],
+    [
+      'is a protocol that nobody asked for',
+      (socket) => void socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'),
+    ],
     ['is no HTTP', (socket) => void socket.write('SSH-2.0\r\n\r\n')],
     ['has two lengths', (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx')],
     ['is a 503', (socket) => void socket.write('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n')],
@@ -98,6 +104,48 @@ suite('a request is not sent again', () => {
     assert.equal(raw.heads().length, 1)
   })
 
+  test('and not at all, when the caller left while it was decided on', async (t) => {
+    const deciding = Promise.withResolvers<void>()
+    const began = Promise.withResolvers<void>()
+    const effect = () => {
+      began.resolve()
+      return deciding.promise
+    }
+    const { raw, port, over } = await stage(t, resets, { writes: true, grant: { effect } })
+    const connection = await openRaw(port)
+    connection.send(ask('DELETE'))
+    await began.promise
+    const left = new Promise((resolve) => setTimeout(resolve, 100))
+    connection.socket.destroy()
+    await left
+    deciding.resolve()
+    const acted = await over()
+    assert.ok(acted !== undefined && !(acted instanceof Refusal))
+    assert.deepEqual([acted.cause, raw.heads()], ['caller-gone', []])
+  })
+
+  test('for a 401 when the caller left while a token was fetched, and no effect is recorded', async (t) => {
+    const fetching = Promise.withResolvers<void>()
+    const began = Promise.withResolvers<void>()
+    const all = tokens()
+    const renew = async () => {
+      began.resolve()
+      await fetching.promise
+      return all.renew?.() ?? assert.fail()
+    }
+    const { raw, port, over, recorded } = await stage(t, says401, { writes: true, grant: { ...all, renew } })
+    const connection = await openRaw(port)
+    connection.send(ask('DELETE'))
+    await began.promise
+    const left = new Promise((resolve) => setTimeout(resolve, 100))
+    connection.socket.destroy()
+    await left
+    fetching.resolve()
+    const acted = await over()
+    assert.ok(acted !== undefined && !(acted instanceof Refusal))
+    assert.deepEqual([acted.cause, raw.heads().length, recorded], ['caller-gone', 1, ['effect x']])
+  })
+
   test('more often than was asked for', async (t) => {
     const { raw, port, recorded } = await stage(t, resets, { retries: 3 })
     assert.equal((await exchangeRaw(port, ask('GET'))).status, 502)
@@ -128,6 +176,19 @@ suite('a request is not sent again', () => {
       raw.heads().map((head) => /Bearer (\S+)/.exec(head)?.[1]),
       ['token-0', 'token-1'],
     )
+  })
+
+  test('for a 401 when its token was renewed for one a moment ago: the answer is passed on', async (t) => {
+    const told: unknown[] = []
+    const all = tokens()
+    const refused = (credential: Credential) => {
+      told.push(credential)
+      return false
+    }
+    const { raw, port } = await stage(t, says401, { grant: { ...all, refused, renew: () => assert.fail('it was renewed') } })
+    const answer = await exchangeRaw(port, ask('GET'))
+    assert.deepEqual([answer.status, answer.body, raw.heads().length], [401, 'no', 1])
+    assert.deepEqual(told, [all.credential])
   })
 
   test('for a 401 when there is no other token', async (t) => {

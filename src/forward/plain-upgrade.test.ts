@@ -116,6 +116,60 @@ suite('a WebSocket is refused, and nothing is joined', () => {
     await other.until(/502[\s\S]*upstream_unavailable/)
   })
 
+  for (const [what, early] of [
+    ['', ''],
+    [' behind bytes that came too early', 'early'],
+  ] as const) {
+    test(`when its caller ended with the handshake${what}: the service is let go of and asked once`, async (t) => {
+      const { service, caller, over } = await between(t, () => undefined, { retries: 3, answerWithinMs: 60_000 })
+      caller.socket.end(`${ask()}${early}`, 'latin1')
+      const acted = await over()
+      assert.ok(acted !== undefined && !(acted instanceof Refusal))
+      assert.deepEqual([acted.result, acted.cause], ['failed', 'caller-gone'])
+      await isGone(service)
+      assert.ok(service.heads().length <= 1)
+    })
+
+    test(`when its caller ended while it was decided on${what}: the service is let go of`, async (t) => {
+      const deciding = Promise.withResolvers<void>()
+      const effect = () => deciding.promise
+      const { service, caller, over } = await between(t, () => undefined, { writes: true, answerWithinMs: 60_000, grant: { effect } })
+      caller.socket.end(`${ask()}${early}`, 'latin1')
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      deciding.resolve()
+      const acted = await over()
+      assert.ok(acted !== undefined && !(acted instanceof Refusal))
+      assert.equal(acted.cause, 'caller-gone')
+      await isGone(service)
+    })
+  }
+
+  for (const [what, answering] of [
+    ['broke off within its first line', (socket) => void socket.end('HTTP/1.1 1')],
+    ['was begun by a 103', (socket) => void socket.end('HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n')],
+    ['is no HTTP', (socket) => void socket.write('SSH-2.0\r\n\r\n')],
+    ['has another transfer coding', (socket) => void socket.end('HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: gzip\r\n\r\nno')],
+  ] as ReadonlyArray<readonly [string, RawAnswering]>) {
+    test(`when its answer ${what}: upstream_broke, and it is not asked for again`, async (t) => {
+      const { service, caller } = await between(t, answering, { retries: 3 })
+      caller.send(ask())
+      await caller.until(/502[\s\S]*upstream_broke/)
+      assert.equal(service.heads().length, 1)
+    })
+  }
+
+  test('with an answer that is reset: half of it never looks whole', async (t) => {
+    const { caller, over } = await between(
+      t,
+      (socket) => void socket.write('HTTP/1.1 403 Forbidden\r\n\r\nhalf', () => setTimeout(() => socket.resetAndDestroy(), 50)),
+    )
+    caller.send(ask())
+    assert.doesNotMatch(await caller.closed(), /\r\n0\r\n\r\n$/)
+    const acted = await over()
+    assert.ok(acted !== undefined && !(acted instanceof Refusal))
+    assert.deepEqual([acted.result, acted.cause], ['failed', 'upstream-broke'])
+  })
+
   test('what the service refuses it with is passed on, and its connection is closed', async (t) => {
     const { service, caller, over } = await between(
       t,
@@ -194,6 +248,18 @@ suite('a WebSocket', () => {
     ])
   })
 
+  test('is not asked for again when its token was renewed a moment ago: the refusal is passed on', async (t) => {
+    const credential = bearerCredential(new Secret('token'), Number.MAX_SAFE_INTEGER)
+    const { service, caller } = await between(
+      t,
+      (socket) => void socket.write('HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno'),
+      { grant: { credential, refused: () => false } },
+    )
+    caller.send(ask())
+    await caller.until(/^HTTP\/1\.1 401[\s\S]*no$/)
+    assert.equal(service.heads().length, 1)
+  })
+
   test('is asked for once more with a fresh token when the service does not take the first', async (t) => {
     let made = 0
     const token = () => bearerCredential(new Secret(`token-${made}`), Number.MAX_SAFE_INTEGER)
@@ -213,6 +279,26 @@ suite('a WebSocket', () => {
       ['token-0', 'token-1'],
     )
     assert.deepEqual(recorded, ['effect x', 'effect x', 'stream opened'])
+  })
+
+  test('has what its caller sent ahead of the answer, in its order', async (t) => {
+    const answered = Promise.withResolvers<void>()
+    const { service, caller } = await between(t, (socket) => void answered.promise.then(() => socket.write(switched())))
+    caller.send(`${ask()}one;`)
+    await eventually(
+      () => service.heads().length,
+      (count) => count === 1,
+    )
+    caller.send('two;')
+    caller.send('three;'.repeat(30_000))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    answered.resolve()
+    caller.send('four;')
+    const all = await eventually(
+      () => service.connections[0]?.received.split('\r\n\r\n')[1] ?? '',
+      (received) => received.endsWith('four;'),
+    )
+    assert.equal(all, `one;two;${'three;'.repeat(30_000)}four;`)
   })
 
   for (const [cause, end] of [

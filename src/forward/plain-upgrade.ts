@@ -55,7 +55,7 @@ async function ask(
     let refused = false
     try {
       const answer = await once(upstream, { path, headers })
-      if (answer.result !== 'refused' || answer.status !== 401 || !mayRenew) return answer
+      if (answer.result !== 'refused' || answer.status !== 401 || !mayRenew || !grant.refused(credential)) return answer
       answer.body.destroy()
       refused = true
     } catch (error) {
@@ -70,7 +70,8 @@ async function ask(
       retriesLeft -= 1
       retried()
     }
-    if (writes) await grant.effect(effect)
+    // Nothing is sent for who has left.
+    if (writes && !ends.over) await grant.effect(effect)
   }
 }
 

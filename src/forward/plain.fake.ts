@@ -46,6 +46,7 @@ export async function stageAct(t: TestContext, origins: string | readonly string
     caller: loginCaller({ ended: ended.signal }),
     credential: { kind: 'identity', lines: [['X-Mandate-Subject', 'alice']], expiresAt: Number.POSITIVE_INFINITY },
     effect: async (what) => void recorded.push(`effect ${what}`),
+    refused: () => true,
     renew: async () => assert.fail('there is no token to renew'),
     streamOpened: async () => void recorded.push('stream opened'),
     ...options.grant,

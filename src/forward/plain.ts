@@ -2,9 +2,10 @@
  * Acts on an HTTP service: sends the request on with the caller's identity and passes the answer back as it comes.
  *
  * An event stream (`text/event-stream`) goes on by design; when it is ended its client connects anew and is decided on
- * anew. A request is sent twice for two reasons alone. The service did not take the caller's token (401), and the request
- * has no body: then once more with a fresh one. Or no answer to it was begun, and it may be sent again (`retry.ts`): then
- * to another server where there is one. Each time that something may be changed is recorded as an effect of its own.
+ * anew. A request is sent twice for two reasons alone. The service did not take the caller's token (401), another one may
+ * be had, and the request has no body: then once more with that. Or no answer to it was begun, and it may be sent again
+ * (`retry.ts`): then to another server where there is one. Each time that something may be changed is recorded as an
+ * effect of its own.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Act } from '../grant.ts'
@@ -51,7 +52,8 @@ export function plainAct(target: PlainUpstream, asked: PlainRequest): Act {
     let { credential } = grant
     let mayRenew = body === undefined && credential.kind === 'bearer'
     let retriesLeft = body === undefined && isIdempotent(request.method) ? target.retries : 0
-    const passHead = (head: UpstreamHead) => (mayRenew && head.status === 401 ? 'again' : pass(target, asked, head))
+    const passHead = (head: UpstreamHead) =>
+      mayRenew && head.status === 401 && grant.refused(credential) ? 'again' : pass(target, asked, head)
     try {
       let upstream = target.servers.next()
       for (;;) {
@@ -73,7 +75,8 @@ export function plainAct(target: PlainUpstream, asked: PlainRequest): Act {
           retriesLeft -= 1
           target.retried()
         }
-        if (writes) await grant.effect(effect)
+        // Nothing is sent for who has left.
+        if (writes && !ends.over) await grant.effect(effect)
       }
     } finally {
       ends.release()

@@ -3,19 +3,22 @@ import { suite, type TestContext, test } from 'node:test'
 import { eventually, exchangeRaw, startRawUpstream } from '../../test/fakes/raw-http.ts'
 import { createFakeClock } from '../clock.fake.ts'
 import { Refusal } from '../errors.ts'
+import { CONNECT_LATE } from './failure.ts'
 import { stageAct } from './plain.fake.ts'
 import { createPool, createServer, type Server } from './pool.ts'
-import type { Forwarded, Upstream, UpstreamRequest } from './upstream.ts'
+import { nextAfter } from './retry.ts'
+import type { Upstream, UpstreamRequest } from './upstream.ts'
 
-/** Servers that are never asked, and what says of each whether it was reached. */
-function stagePool(count: number) {
+const NEVER: Upstream = { forward: () => assert.fail(), upgrade: () => assert.fail(), close: async () => undefined }
+
+/** Servers that are asked through `upstream`, and what says of each whether it was reached. */
+function stagePool(count: number, upstream: Upstream = NEVER) {
   const clock = createFakeClock()
   const reached: Array<(reached: boolean) => void> = []
-  const never: Upstream = { forward: () => assert.fail(), upgrade: () => assert.fail(), close: async () => undefined }
   const servers = Array.from({ length: count }, (_, at) =>
     createServer(`http://s${at}:80`, clock, (onReached) => {
       reached.push(onReached)
-      return { ...never, forward: async () => ({ bytes: at, end: 'complete' }) }
+      return upstream
     }),
   )
   const pool = createPool(servers, clock)
@@ -24,6 +27,14 @@ function stagePool(count: number) {
 }
 
 const nameOf = (servers: readonly Server[], upstream: Upstream) => servers.findIndex((server) => server.upstream === upstream)
+const requestOf = (over: boolean): UpstreamRequest => ({
+  method: 'GET',
+  path: '/',
+  headers: [],
+  body: undefined,
+  cut: { over, listen: () => undefined },
+  answerWithinMs: 1,
+})
 const nobodyIsWell = (error: unknown) => error instanceof Refusal && error.code === 'upstream_unavailable'
 
 suite('a pool', () => {
@@ -59,13 +70,70 @@ suite('a pool', () => {
     assert.equal(pool.next(servers[0]?.upstream), servers[0]?.upstream)
   })
 
+  test('after a connect that took all its time asks another server, even one that is passed over, and not the same again', async () => {
+    const { clock, pool, reached, servers } = stagePool(2)
+    reached(0, false)
+    reached(1, false)
+    await clock.advance(5_000)
+    const first = pool.next()
+    const [tried, other] = first === servers[0]?.upstream ? [0, 1] : [1, 0]
+    reached(tried, false)
+    const late = new Refusal('upstream_unavailable', { detail: CONNECT_LATE })
+    const waits = servers[other]
+    assert.ok(waits)
+    waits.passedOverUntil = clock.now() + 6_000
+    assert.equal(nextAfter(late, pool, first), waits.upstream)
+    waits.well = false
+    assert.equal(nextAfter(late, pool, first), undefined)
+    waits.well = true
+    reached(tried, true)
+    assert.equal(nextAfter(new Refusal('upstream_unavailable'), pool, first), first, 'it was reached, and the other one was not')
+  })
+
+  for (const way of ['forward', 'upgrade'] as const) {
+    test(`tries a server again when the caller of the one that tried it left (${way})`, async () => {
+      const broke = () => Promise.reject(new Refusal('upstream_broke'))
+      const { clock, pool, reached, turns } = stagePool(2, {
+        ...NEVER,
+        forward: async () => ({ bytes: 0, end: 'aborted' }),
+        upgrade: broke,
+      })
+      reached(0, false)
+      await clock.advance(5_000)
+      const [first, second] = [pool.next(), pool.next()]
+      for (const cut of [true, false]) {
+        const request = requestOf(cut)
+        await Promise.allSettled(
+          [first, second].map((upstream) => (way === 'forward' ? upstream.forward(request, () => undefined) : upstream.upgrade(request))),
+        )
+        assert.deepEqual(turns(4).sort(), cut ? [0, 1, 1, 1] : [1, 1, 1, 1])
+      }
+    })
+  }
+
+  test('does not try a server again when it was found out of reach although its caller left', async () => {
+    const { clock, pool, reached, turns } = stagePool(2, {
+      ...NEVER,
+      async forward() {
+        await clock.advance(1_000)
+        reached(0, false)
+        return { bytes: 0, end: 'aborted' }
+      },
+    })
+    reached(0, false)
+    await clock.advance(5_000)
+    const tried = [pool.next(), pool.next()]
+    assert.equal(tried.length, 2)
+    await tried[0]?.forward(requestOf(true), () => undefined)
+    assert.deepEqual(turns(3), [1, 1, 1])
+  })
+
   test('passes over a server that could not be reached, tries it with one request, and takes it back when it is reached', async () => {
-    const { clock, pool, servers, reached, turns } = stagePool(2)
+    const { clock, pool, reached, turns } = stagePool(2)
     reached(0, false)
     assert.deepEqual(turns(3), [1, 1, 1])
     await clock.advance(5_000)
-    const tries = [pool.next(), pool.next(), pool.next()].filter((upstream) => nameOf(servers, upstream) === -1)
-    assert.equal(tries.length, 1, 'one request alone tries it')
+    assert.deepEqual(turns(3).sort(), [0, 1, 1], 'one request alone tries it')
     reached(0, false)
     assert.deepEqual(turns(3), [1, 1, 1])
     await clock.advance(5_000)
@@ -76,21 +144,18 @@ suite('a pool', () => {
   })
 
   test('takes a server back that answers on a connection it still had', async () => {
-    const { clock, pool, servers, reached, turns } = stagePool(2)
+    const { clock, servers, reached, turns, pool } = stagePool(2, {
+      ...NEVER,
+      async forward(_request, onHead) {
+        await onHead({ status: 200, headers: [] })
+        return { bytes: 0, end: 'complete' }
+      },
+    })
     reached(0, false)
     await clock.advance(5_000)
-    const tried = [pool.next(), pool.next()].find((upstream) => nameOf(servers, upstream) === -1)
-    const server = servers[0]
-    assert.ok(tried !== undefined && server !== undefined)
-    // The server's own upstream answers without a head in this stage: one that gives a head is put in its place.
-    server.upstream.forward = async (_request: UpstreamRequest, onHead): Promise<Forwarded> => {
-      await onHead({ status: 200, headers: [] })
-      return { bytes: 0, end: 'complete' }
-    }
-    await tried.forward(
-      { method: 'GET', path: '/', headers: [], body: undefined, cut: { over: false, listen: () => undefined }, answerWithinMs: 1 },
-      () => undefined,
-    )
+    const tried = [pool.next(), pool.next()].find((upstream) => upstream === servers[0]?.upstream)
+    assert.ok(tried)
+    await tried.forward(requestOf(false), () => undefined)
     assert.deepEqual(turns(4).sort(), [0, 0, 1, 1])
   })
 

@@ -8,7 +8,7 @@
  */
 import type { Clock } from '../clock.ts'
 import { Refusal } from '../errors.ts'
-import type { Servers, Upstream } from './upstream.ts'
+import type { Servers, Upstream, UpstreamRequest } from './upstream.ts'
 
 /** One server of a pool, and what is known of it. */
 export interface Server {
@@ -31,8 +31,36 @@ export function createServer(origin: string, clock: Clock, connect: (onReached: 
   const upstream = connect((reached) => {
     server.passedOverUntil = reached ? 0 : clock.now() + PASSED_OVER_FOR_MS
   })
-  const server: Server = { origin, upstream, well: true, passedOverUntil: 0 }
+  const server: Server = { origin, upstream: observed(upstream, () => server, clock), well: true, passedOverUntil: 0 }
   return server
+}
+
+/**
+ * Learns from the requests of a server that is passed over. An answer on a connection that was still open counts as well as
+ * a new one. A request whose caller left before anything was known has tried nothing: the next one does.
+ */
+function observed(upstream: Upstream, of: () => Server, clock: Clock): Upstream {
+  const watched = async <T>({ cut }: Pick<UpstreamRequest, 'cut'>, asking: () => Promise<T>): Promise<T> => {
+    const server = of()
+    const until = server.passedOverUntil
+    return asking().finally(() => {
+      if (cut.over && server.passedOverUntil === until) server.passedOverUntil = clock.now()
+    })
+  }
+  return {
+    forward(request, onHead) {
+      const server = of()
+      if (server.passedOverUntil === 0) return upstream.forward(request, onHead)
+      return watched(request, () =>
+        upstream.forward(request, (head) => {
+          server.passedOverUntil = 0
+          return onHead(head)
+        }),
+      )
+    },
+    upgrade: (request) => (of().passedOverUntil === 0 ? upstream.upgrade(request) : watched(request, () => upstream.upgrade(request))),
+    close: () => upstream.close(),
+  }
 }
 
 /** The pool of these servers, at least one. A single one is neither passed over nor looked for. */
@@ -48,7 +76,9 @@ export function createPool(servers: readonly Server[], clock: Clock): Servers {
         if (server === undefined || !server.well) continue
         if (server.upstream !== after && isToBeTried(server, clock)) {
           turn = (turn + step + 1) % servers.length
-          return server.passedOverUntil === 0 ? server.upstream : tried(server, clock)
+          // One request at a time tries it: a server that swallows packets would keep each of them waiting.
+          if (server.passedOverUntil !== 0) server.passedOverUntil = clock.now() + PASSED_OVER_FOR_MS
+          return server.upstream
         }
         if (best === undefined || isBetter(server, best, after)) best = server
       }
@@ -75,24 +105,4 @@ function isBetter(one: Server, other: Server, after: Upstream | undefined): bool
   const waits = ({ upstream, passedOverUntil }: Server) =>
     upstream === after && passedOverUntil !== 0 ? Number.POSITIVE_INFINITY : passedOverUntil
   return waits(one) < waits(other)
-}
-
-/**
- * Tries a server that was passed over: one request at a time, since a server that swallows packets would keep each of them
- * waiting. An answer on a connection that was still open counts as well as a new one.
- */
-function tried(server: Server, clock: Clock): Upstream {
-  server.passedOverUntil = clock.now() + PASSED_OVER_FOR_MS
-  const { upstream } = server
-  return {
-    async forward(request, onHead) {
-      const forwarded = await upstream.forward(request, (head) => {
-        server.passedOverUntil = 0
-        return onHead(head)
-      })
-      return forwarded
-    },
-    upgrade: (request) => upstream.upgrade(request),
-    close: () => upstream.close(),
-  }
 }

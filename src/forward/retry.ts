@@ -3,8 +3,8 @@
  *
  * Security: what a service does with a request is not ours to know, so only those are sent again that mean the same done
  * twice (RFC 9110 9.2.2) and whose body is not used up, having none. A time-out is never a reason: the service has the
- * request and is at work on it, and a slow service would be asked for as many times the work. Nor is an answer that is no
- * HTTP, since then one was begun.
+ * request and is at work on it, and a slow service would be asked for as many times the work. Nor is an answer that broke
+ * off or is no HTTP: from its first byte on, be it of a 1xx, one was begun.
  */
 import { Refusal } from '../errors.ts'
 import { CONNECT_LATE } from './failure.ts'

@@ -59,11 +59,13 @@ export function tunnel(caller: Duplex, upstream: Duplex, must: Cut, bounds: Tunn
       clearTimeout(stalled)
       from.resume()
     })
-    from.once('end', () => {
+    const over = () => {
       ended = true
       to.end()
       linger ??= setTimeout(() => cut('complete'), bounds.lingerMs)
-    })
+    }
+    if (from.readableEnded) over()
+    else from.once('end', over)
     const closed = () => {
       clearTimeout(stalled)
       if (!ended) cut(gone)

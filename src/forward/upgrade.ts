@@ -47,7 +47,7 @@ type Switched = Extract<UpgradeAnswer, { result: 'switched' }>
 /** Runs it to its end. Until an answer is begun it throws Refusals; after that it reports. */
 export async function upgrade(target: ExchangeBounds, upgrading: Upgrading, way: UpgradeWay, grant: Grant): Promise<Acted> {
   const ends = new Ends(grant, upgrading.connection, target.stopping)
-  const stopLooking = lookForEnd(upgrading.connection)
+  const came = lookForEnd(upgrading.connection)
   const { method = 'GET' } = upgrading.request
   const once: AskOnce = async (upstream, asked) => {
     try {
@@ -57,10 +57,10 @@ export async function upgrade(target: ExchangeBounds, upgrading: Upgrading, way:
     }
   }
   try {
-    const answer = await way.ask(once, ends).finally(stopLooking)
+    const answer = await way.ask(once, ends).finally(came.stop)
     return answer.result === 'refused'
       ? await passRefusal(target, upgrading, way, ends, answer)
-      : await join(target, upgrading, way, grant, ends, answer)
+      : await join(target, { ...upgrading, early: Buffer.concat([upgrading.early, ...came.pieces]) }, way, grant, ends, answer)
   } catch (error) {
     if (ends.cause !== 'caller-gone') throw error
     return { result: 'failed', status: 0, bytes: 0, upstreamAuditId: undefined, cause: ends.cause }
@@ -69,17 +69,35 @@ export async function upgrade(target: ExchangeBounds, upgrading: Upgrading, way:
   }
 }
 
-/** Who ends their side before there is an answer has left. Without a reader that would go unseen; what came stays where it is. */
-function lookForEnd(connection: Duplex): () => void {
+/** How much of what a caller sends ahead is taken out of the way of the end that may stand behind it. */
+const MOST_TAKEN = 65_536
+
+/**
+ * Who ends their side before there is an answer has left. Without a reader that would go unseen, so what comes is taken and
+ * kept for whoever reads on.
+ */
+function lookForEnd(connection: Duplex): { readonly pieces: readonly Buffer[]; readonly stop: () => void } {
+  const pieces: Buffer[] = []
+  let taken = 0
   const look = () => {
-    if (connection.readableLength === 0) connection.read()
+    while (taken < MOST_TAKEN) {
+      const piece: Buffer | null = connection.read()
+      if (piece === null) return
+      pieces.push(piece)
+      taken += piece.length
+    }
   }
   const leave = () => connection.destroy()
   connection.on('readable', look)
   connection.once('end', leave)
-  return () => {
-    connection.removeListener('readable', look)
-    connection.removeListener('end', leave)
+  if (connection.readableEnded) leave()
+  else look()
+  return {
+    pieces,
+    stop() {
+      connection.removeListener('readable', look)
+      connection.removeListener('end', leave)
+    },
   }
 }
 

@@ -63,8 +63,8 @@ export type UpgradeAnswer =
 
 export interface Upstream {
   /**
-   * Sends one request. Throws a Refusal when no head came: `upstream_unavailable` when no answer was begun at all,
-   * `upstream_timeout`, or `upstream_broke` for what is no answer.
+   * Sends one request. Throws a Refusal when no head came: `upstream_unavailable` when no answer was begun, not by one
+   * byte, `upstream_timeout`, or `upstream_broke` for what is no answer or not one that can be passed on.
    */
   forward(request: UpstreamRequest, onHead: OnHead): Promise<Forwarded>
   /** Asks for another protocol on a connection of its own. Throws as `forward` does, also when it is cut before an answer. */
@@ -75,7 +75,7 @@ export interface Upstream {
 /** The servers of one service, which take turns. */
 export interface Servers {
   /**
-   * The one whose turn it is; another than `after`, which has just failed, where there is one. Throws Refusal
+   * The one whose turn it is, the same object each time; another than `after`, which has just failed, where there is one. Throws Refusal
    * `upstream_unavailable` when none is well.
    */
   next(after?: Upstream): Upstream

@@ -132,7 +132,7 @@ export function upstreams(name: string, start: StartWorld): void {
         assert.equal(failed?.code, code)
         assert.match(
           await stage.metrics(),
-          new RegExp(`mandate_requests_total\\{route="route/app",method="GET",status="${String(status)[0]}xx"\\} 1`),
+          new RegExp(`mandate_requests_total\\{route="route/app",method="GET",status="${status === 200 ? 5 : String(status)[0]}xx"\\} 1`),
         )
         await eventually(
           () => raw.connections.every(({ socket }) => socket.destroyed || socket.readableEnded),
