@@ -84,7 +84,7 @@ suite('the command', () => {
     const { TEST_REDIS, ...rest } = ENV
     const { code, stdout, stderr } = await mandate(['check', '-c', good], rest)
     assert.equal(code, 1)
-    assert.match(stdout, /store\.redis\.url .*TEST_REDIS/)
+    assert.match(stdout, /store\.redis\.url: .*TEST_REDIS/)
     assert.ok(TEST_REDIS.length > 0 && !(stdout + stderr).includes('nobody-may-see'))
   })
 

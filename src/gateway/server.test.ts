@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually, exchangeRaw, openRaw, readAnswer } from '../../test/fakes/raw-http.ts'
-import type { Refusal } from '../errors.ts'
+import { asRefusal, type Refusal } from '../errors.ts'
 import { createLog } from '../log.ts'
 import { answerRefusal } from './answers.ts'
 import { readForm } from './form-body.ts'
@@ -38,7 +38,7 @@ async function stage(t: TestContext, bounds: Partial<Bounds> = {}, more: Partial
         if (request.url === '/stream') return void response.write('begun')
         response.end('ok')
       } catch (error) {
-        answerRefusal({ response, requestId: 'r', form: 'problem' }, error as Refusal)
+        answerRefusal({ response, requestId: 'r', form: 'problem' }, asRefusal(error))
       }
     },
     async refuseUnread(_peer, refusal) {
