@@ -3,9 +3,9 @@
  * `node scripts/observability.ts`. With `--check` it writes nothing and fails when a file differs;
  * `test/house/observability.test.ts` checks the same.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
+import { type Generated, writeOrCheck } from './generated.ts'
 import { configMap } from './observability/config-map.ts'
 import { kubernetesBoard } from './observability/kubernetes.ts'
 import { machinesBoard } from './observability/machines.ts'
@@ -20,7 +20,7 @@ const FOLDER = resolve(import.meta.dirname, '../deploy/observability')
 export const DASHBOARDS: readonly Dashboard[] = [signInsBoard(), machinesBoard(), tokensBoard(), kubernetesBoard(), oauth2ProxyBoard()]
 
 /** What each generated file must be, by its path. */
-export function observabilityFiles(): ReadonlyMap<string, string> {
+export function observabilityFiles(): Generated {
   const files = DASHBOARDS.flatMap((dashboard) => {
     // The builders leave members that are functions or undefined, which JSON has not.
     const json = jsonText(JSON.parse(JSON.stringify(dashboard)))
@@ -32,31 +32,4 @@ export function observabilityFiles(): ReadonlyMap<string, string> {
   return new Map(files)
 }
 
-/** The paths of files that are not what they must be. */
-export function staleObservabilityFiles(): string[] {
-  return [...observabilityFiles()].filter(([path, content]) => read(path) !== content).map(([path]) => path)
-}
-
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
-  }
-}
-
-function run(checkOnly: boolean): void {
-  const files = observabilityFiles()
-  const stale = staleObservabilityFiles()
-  for (const path of stale) {
-    if (checkOnly) console.error(`${path} differs from the code: run node scripts/observability.ts`)
-    else {
-      mkdirSync(dirname(path), { recursive: true })
-      writeFileSync(path, files.get(path) ?? '')
-    }
-  }
-  if (checkOnly && stale.length > 0) process.exitCode = 1
-  if (!checkOnly) console.log(stale.length === 0 ? 'dashboards are what the code says' : `written: ${stale.join(', ')}`)
-}
-
-if (import.meta.main) run(process.argv.includes('--check'))
+if (import.meta.main) writeOrCheck(observabilityFiles(), 'dashboards', 'scripts/observability.ts')

@@ -4,7 +4,8 @@ import { basename, relative } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Panel, RowPanel } from '@grafana/grafana-foundation-sdk/dashboard'
 import { parse } from 'yaml'
-import { DASHBOARDS, observabilityFiles, staleObservabilityFiles } from '../../scripts/observability.ts'
+import { staleOf } from '../../scripts/generated.ts'
+import { DASHBOARDS, observabilityFiles } from '../../scripts/observability.ts'
 import { REFUSALS } from '../../src/errors.ts'
 import { METRICS } from '../../src/metrics.ts'
 import { contentOf, filesOf, ROOT } from './files.ts'
@@ -48,7 +49,7 @@ function unknownIn(expression: string): string[] {
 describe('dashboards', () => {
   test('files are what the code makes of them, and there are no others', () => {
     assert.deepEqual(
-      staleObservabilityFiles().map((path) => relative(ROOT, path)),
+      staleOf(observabilityFiles()).map((path) => relative(ROOT, path)),
       [],
       'run node scripts/observability.ts',
     )

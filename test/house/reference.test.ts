@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
-import { referencePages, staleReferencePages } from '../../scripts/reference.ts'
+import { staleOf } from '../../scripts/generated.ts'
+import { referencePages } from '../../scripts/reference.ts'
 import { AUDIT_EVENTS } from '../../src/audit/audit-event.ts'
 import { composeGateway, type RunningGateway } from '../../src/compose.ts'
 import { checkConfig } from '../../src/config/config.ts'
@@ -17,7 +18,7 @@ import { METRICS } from '../../src/metrics.ts'
 import { contentOf, ROOT } from './files.ts'
 
 test('generated pages are what the code makes of them', () => {
-  const stale = staleReferencePages().map((path) => relative(ROOT, path))
+  const stale = staleOf(referencePages()).map((path) => relative(ROOT, path))
   assert.deepEqual(stale, [], 'run node scripts/reference.ts')
   assert.equal(referencePages().size, 6)
 })
