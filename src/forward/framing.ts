@@ -2,7 +2,7 @@
  * How an upstream says where its answer ends (RFC 9112 6.3).
  *
  * Security: an answer whose end is told by nothing but the end of the connection is whole when that was closed properly, and
- * half when it was reset. Transfer codings are undone by whoever receives them (RFC 9112 6.1), and nobody here undoes another
+ * half when it was reset. Who stands between and closes it properly, which TLS itself would tell and Node does not, cannot be told. Transfer codings are undone by whoever receives them (RFC 9112 6.1), and nobody here undoes another
  * than chunked: passed on without the header that names it, a body would be taken for what it is not.
  */
 import type { HeaderLine } from '../credential.ts'

@@ -79,9 +79,9 @@ describe('finds no operation', () => {
 })
 
 test('refuses another method, and says which there are', () => {
-  const { set, visit: asked } = visit('PUT', '/p/a/s')
-  assert.throws(() => createOperations([brokered()]).get(HOST)?.find(asked, false), refused('method_unsupported'))
-  assert.equal(set.get('Allow'), 'GET, POST')
+  const { visit: asked } = visit('PUT', '/p/a/s')
+  const { refusal } = createOperations([brokered()]).get(HOST)?.find(asked, false) ?? {}
+  assert.deepEqual([refusal?.code, refusal?.methods], ['method_unsupported', ['GET', 'POST']])
 })
 
 describe('refuses', () => {
@@ -104,9 +104,8 @@ describe('refuses, once it is known who asks,', () => {
 })
 
 test('another method is left to a route that takes the path as well', () => {
-  const { set, visit: asked } = visit('PUT', '/p/a/s')
+  const { visit: asked } = visit('PUT', '/p/a/s')
   assert.equal(createOperations([brokered()]).get(HOST)?.find(asked, true), undefined)
-  assert.equal(set.size, 0)
 })
 
 test('an operation is found by host, method and path, with its parameters', () => {

@@ -33,13 +33,15 @@ export interface BrokeredAttempt {
 /** The operations of one host. */
 export interface OperationIndex {
   /**
-   * The operation for a request, with the parameters of its path. Where only the method is another it throws
-   * `method_unsupported`, unless a route takes the path as well (`routed`): that keeps all other methods.
+   * The operation for a request, with the parameters of its path. Where only the method is another it is one of the path,
+   * with why it is refused once it is known who asks; unless a route takes the path as well (`routed`): that keeps all other
+   * methods.
    */
   find(visit: Visit, routed: boolean): Found | undefined
 }
 
 interface Found {
+  readonly refusal?: Refusal
   readonly brokered: Brokered
   readonly operation: Operation
   readonly path: Readonly<Record<string, string>>
@@ -71,7 +73,7 @@ export function createOperations(all: readonly Brokered[]): ReadonlyMap<string, 
 function indexOf(declared: ReadonlyArray<Omit<Found, 'path'>>): OperationIndex {
   const byLength = Map.groupBy(declared, ({ operation }) => operation.segments.length)
   return {
-    find({ target, request, response }, routed) {
+    find({ target, request }, routed) {
       const fitting = (byLength.get(target.segments.length) ?? []).flatMap(({ brokered, operation }) => {
         const path = parametersOf(operation.segments, target.segments)
         return path === undefined ? [] : [{ brokered, operation, path }]
@@ -79,11 +81,10 @@ function indexOf(declared: ReadonlyArray<Omit<Found, 'path'>>): OperationIndex {
       if (fitting.length === 0) return undefined
       const found = fitting.find(({ operation }) => operation.method === request.method)
       if (found === undefined && routed) return undefined
-      if (found === undefined) {
-        response.setHeader('Allow', [...new Set(fitting.map(({ operation }) => operation.method))].join(', '))
-        throw new Refusal('method_unsupported')
-      }
-      return found
+      if (found !== undefined) return found
+      const methods = [...new Set(fitting.map(({ operation }) => operation.method))]
+      const [any] = fitting
+      return any && { ...any, refusal: new Refusal('method_unsupported', { methods }) }
     },
   }
 }
@@ -103,7 +104,7 @@ function parametersOf(segments: readonly Segment[], asked: readonly string[]): R
 
 /** Prepares one request for the journey. Throws Refusal: `origin_refused`, `parameter_invalid`. */
 export function brokeredAttempt(
-  { brokered, operation, path }: Found,
+  { brokered, operation, path, refusal }: Found,
   visit: Visit,
   presentedOf: (visit: Visit, writes: boolean) => Presented,
   bodyLimit: number,
@@ -120,6 +121,7 @@ export function brokeredAttempt(
     address: visit.address,
     traceparent: visit.head.values.get('traceparent'),
     presented,
+    refusal,
     action: { name: operation.name, writes },
     resource,
     target: cluster.target,

@@ -221,7 +221,22 @@ test('what it says while others were under way counts to the later end', async (
   })
   await Promise.all([exchange(), exchange()])
   await clock.advance(10_000)
-  assert.deepEqual(await exchange(), { result: 'too-many', retryAfterSeconds: 50 })
+  assert.deepEqual(await exchange(), { result: 'too-many', retryAfterSeconds: 20 })
+})
+
+test('a long wait that one caller was told keeps the others out for half a minute at most; then one of them tries', async (t) => {
+  const { issuer, clock, answer, exchange, jwt } = await stage(t)
+  issuer.answer('/token', oauthError(429, 'slow_down', { 'retry-after': '3600' }))
+  assert.deepEqual(await exchange(), { result: 'too-many', retryAfterSeconds: 3_600 })
+  await clock.advance(30_000)
+  answer(jwt())
+  const results = await Promise.all([exchange(), exchange(), exchange()])
+  assert.deepEqual(
+    results.map(({ result }) => result),
+    ['exchanged', 'too-many', 'too-many'],
+  )
+  assert.equal((await exchange()).result, 'exchanged')
+  assert.equal(issuer.count('/token'), 3)
 })
 
 test('where nobody is named to ask for, no JWT is taken', async (t) => {

@@ -10,7 +10,10 @@ import type { VerifiedClaims } from '../../providers/verify.ts'
 import { clientOf } from '../client-of.ts'
 import { OF_AUTH0 } from './auth0.ts'
 import { OF_MAPPERS, OF_SERVICE_ACCOUNTS } from './keycloak.ts'
-import { OF_USERS, without } from './of-users.ts'
+import { without } from './of-users.ts'
+
+/** Claims by which a user is called. */
+const NAMES = ['username', 'preferred_username', 'email']
 
 export function isNeverPerson(claims: VerifiedClaims, machineClients: readonly string[]): boolean {
   return isNamedAsMachine(claims) || isSubjectOfMachine(claims, machineClients) || isSaidToBeMachine(claims)
@@ -24,14 +27,18 @@ function isNamedAsMachine({ preferred_username: preferred, username }: VerifiedC
 /** The subject is a client: one that is listed, one that the token names, or one that Auth0 writes as such. */
 function isSubjectOfMachine(claims: VerifiedClaims, machineClients: readonly string[]): boolean {
   const { sub, aud } = claims
-  if (sub?.endsWith(OF_AUTH0) === true && without(claims, OF_USERS)) return true
+  // Only a name excuses such a subject: the time of a sign-in may be that of the machine.
+  if (sub?.endsWith(OF_AUTH0) === true && without(claims, NAMES)) return true
   return [...machineClients, ...aud, clientOf(claims)].some(
     (client) => client !== undefined && [client, `${client}${OF_AUTH0}`].includes(sub ?? ''),
   )
 }
 
-/** By Entra or Auth0, whatever else it says; by Keycloak's mappers, which also write into ID tokens, unless there is a user. */
+/**
+ * By Entra or Auth0, or by Keycloak's mappers for service accounts, which write for nobody else and into ID tokens as well:
+ * whatever else it says, since an administrator may give a service account an address.
+ */
 function isSaidToBeMachine(claims: VerifiedClaims): boolean {
   const { idtyp, gty } = claims
-  return idtyp === 'app' || gty === 'client-credentials' || (!without(claims, OF_MAPPERS) && without(claims, OF_USERS))
+  return idtyp === 'app' || gty === 'client-credentials' || !without(claims, OF_MAPPERS)
 }

@@ -64,8 +64,7 @@ test('refuses a machine that another client exchanged, listed or not: it is neve
     // It names two clients, or the subject is one that it names.
     { sub: 'evilbot', client_id: 'evilbot', azp: 'x' },
     { sub: 'u', client_id: 'web', azp: 'app' },
-    { sub: 'u', azp: 'web', cid: 'app' },
-    { sub: 'u', azp: 'web', appid: 'app' },
+    { sub: 'u', cid: 'web', appid: 'app' },
     { sub: 'u', client_id: ['web'], azp: 'web' },
     { sub: 'robot', client_id: 'robot', azp: 'web' },
     { sub: 'robot', client_id: 'web', azp: 'robot' },
@@ -136,18 +135,31 @@ test("what only a user has speaks against every form of a machine's token but a 
     { uid: '7' },
   ])
     for (const form of [
-      { sub: 'alice@clients', azp: 'listed' },
+      ...('auth_time' in ofUser || 'uid' in ofUser ? [] : [{ sub: 'alice@clients', azp: 'listed' }]),
       { sub: 'o', oid: 'o', azp: 'listed' },
       { sub: 'o', oid: 'o', appid: 'listed' },
-      { sub: 'u', azp: 'listed', clientAddress: '10.0.0.1' },
       { sub: 'u', azp: 'listed', client_id: 'listed' },
     ])
       assert.equal(await kind({ ...form, ...ofUser }), 'person', JSON.stringify({ ...form, ...ofUser }))
   assert.equal(await kind({ sub: 'o', oid: 'o', azp: 'listed', idtyp: 'user' }), 'person')
+  // What an issuer calls otherwise, beside the client's usual name.
+  for (const claim of ['cid', 'appid']) assert.equal(await kind({ sub: 'u', azp: 'listed', [claim]: 'company-7', email: 'a@b' }), 'person')
   // An administrator may give a service account an address.
   const named = { sub: 'u', azp: 'listed', preferred_username: 'service-account-listed', email: 'robot@corp.example' }
   assert.equal(await kind({ ...named, clientHost: '10.0.0.1' }), 'machine')
   assert.equal(await kind({ ...named, client_id: 'listed' }), 'machine')
+})
+
+test('what tells of a machine makes nobody of a token, whatever a user would have stands beside it', async () => {
+  const { token, rejects } = stageBearers({ accessTokenType: 'jwt', machineClients: ['listed'] })
+  for (const claims of [
+    { sub: 'u', azp: 'evil', client_id: 'evil', clientHost: '10.0.0.1', email: 'robot@corp.example' },
+    { sub: 'u', azp: 'evil', clientId: 'evil', clientHost: '10.0.0.1', email: 'robot@corp.example' },
+    { sub: 'u', azp: 'listed', clientAddress: '10.0.0.1', username: 'alice' },
+    { sub: 'robot@clients', azp: 'broker', auth_time: 1 },
+    { sub: 'robot@clients', azp: 'broker', uid: '7' },
+  ])
+    await rejects(token({ client_id: undefined, ...claims }, { typ: 'JWT' }), 'denied', JSON.stringify(claims))
 })
 
 test('a machine of Auth0, Okta, Entra or Keycloak counts as one, and never as a person', async () => {
