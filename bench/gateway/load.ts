@@ -71,7 +71,7 @@ function taking(turns: NonNullable<LoadTarget['turns']>): string {
   )
   // A function of Lua holds 65,536 constants at most.
   const chunks = Array.from({ length: Math.ceil(rows.length / 1_000) }, (_, at) => rows.slice(at * 1_000, (at + 1) * 1_000))
-  const tables = chunks.map((chunk) => `(function() for _, turn in ipairs({${chunk.join(',')}}) do add(turn) end end)()`)
+  const tables = chunks.map((chunk) => `;(function() for _, turn in ipairs({${chunk.join(',')}}) do add(turn) end end)()`)
   return `
 local written, at = {}, 0
 local turns = {}

@@ -92,7 +92,7 @@ const LASTING: ReadonlySet<RefusalCode> = new Set([
 
 export function createVerifiedTokens(options: VerifiedTokensOptions): VerifiedTokens {
   const { revocations, clock, streamsMaxAgeMs, most = 20_000, mostWatches = 100_000, mostRefusals = 5_000 } = options
-  // Maps keep insertion order, and a found entry is put back at the end: the first is the one not used for longest.
+  // Maps keep insertion order, and in a map that fills up a found entry is put at the end.
   const callers = new Map<string, VerifiedCaller>()
   const watches = new Map<string, Watch>()
   const refusals = new Map<string, { readonly refusal: Refusal; readonly until: number }>()
@@ -136,10 +136,13 @@ export function createVerifiedTokens(options: VerifiedTokensOptions): VerifiedTo
       if (refused !== undefined && refused.until > clock.now()) return refused.refusal
       const found = callers.get(digest)
       if (found === undefined) return undefined
-      callers.delete(digest)
-      if (found.expiresAt <= clock.now()) return undefined
-      callers.set(digest, found)
-      touch(watches, digest)
+      if (found.expiresAt <= clock.now()) {
+        callers.delete(digest)
+        return undefined
+      }
+      // Who was used last matters when there is little room left; until then it would cost every request two moves.
+      if (callers.size > most / 2) touch(callers, digest)
+      if (watches.size > mostWatches / 2) touch(watches, digest)
       return found
     },
     keep(digest, make) {
@@ -173,9 +176,10 @@ function comeAgain(): Refusal {
   return new Refusal('shutting_down')
 }
 
-function touch(watches: Map<string, Watch>, digest: string): void {
-  const watch = watches.get(digest)
-  if (watch === undefined) return
-  watches.delete(digest)
-  watches.set(digest, watch)
+/** Puts an entry at the end: the first is the one not used for longest. */
+function touch<T>(entries: Map<string, T>, digest: string): void {
+  const entry = entries.get(digest)
+  if (entry === undefined) return
+  entries.delete(digest)
+  entries.set(digest, entry)
 }

@@ -110,10 +110,10 @@ export async function setIngressStage(
   t.after(() => folder.remove())
   const origin = `https://mandate.lab.localhost:${port}`
   const toHere = (example: string) =>
-    example
-      .replaceAll('127.0.0.1:8080', `127.0.0.1:${http}`)
-      .replaceAll('127.0.0.1:4181', `127.0.0.1:${asks}`)
-      .replaceAll('127.0.0.1:3000', service)
+    // In one go: a free port may begin with another one of the example.
+    example.replaceAll(/127\.0\.0\.1:(8080|4181|3000)\b/g, (_address, port: string) =>
+      port === '3000' ? service : `127.0.0.1:${port === '8080' ? http : asks}`,
+    )
   const stage = await setStage(t, (options) => standIns({ ...options, origin }), {
     async configure(config) {
       const example: ConfigDraft = parse((await readFile(join(EXAMPLES, 'mandate.yaml'), 'utf8')).replaceAll('.example', '.lab.localhost'))
