@@ -2,7 +2,7 @@
  * A gateway as it ships within the limits of a container: how much memory it takes, how often it is throttled, and how
  * long requests take. The limits are real: control groups of version 1, so root is needed.
  *
- *   npm run build && node bench/routes/within-limits.ts [--memory 128] [--cpu 0.2] [--node OPTION]
+ *   npm run build && node bench/routes/within-limits.ts [--memory 128] [--cpu 0.2] [--tokens 500] [--node OPTION]
  */
 
 import { randomUUID } from 'node:crypto'
@@ -19,11 +19,11 @@ const { values } = parseArgs({
     memory: { type: 'string', default: '128' },
     cpu: { type: 'string', default: '0.2' },
     node: { type: 'string', multiple: true, default: [] },
+    tokens: { type: 'string', default: '500' },
   },
 })
 const MIB = 1_048_576
 const PERIOD_US = 100_000
-const TOKENS = 500
 const name = `mandate-bench-${process.pid}`
 const groups = { memory: `/sys/fs/cgroup/memory/${name}`, cpu: `/sys/fs/cgroup/cpu/${name}` }
 
@@ -54,7 +54,7 @@ try {
       '| load | requests/s | CPU | p50 ms | p99 ms | RSS MiB | group MiB, at most | throttled periods |\n| --- | --- | --- | --- | --- | --- | --- | --- |',
     )
     const port = new URL(subject.origin).port
-    const turns = Array.from({ length: TOKENS }, () => ({
+    const turns = Array.from({ length: Number(values.tokens) }, () => ({
       path: '/api/v1/namespaces/bench/pods/web',
       headers: { Authorization: `Bearer ${subject.bearer({ scope: 'read', jti: randomUUID() })}` },
     }))
