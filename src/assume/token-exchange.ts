@@ -7,8 +7,7 @@
  * login, so a narrow bearer obtains what the issuer gives for it and never what a login of the same person obtains. The
  * caller's bearer goes to their issuer, never to the target. What comes back is not sent on if Mandate itself would take
  * it as a bearer, or another target would take it: whoever controls this one could come back, or go there, as that
- * person. There is no second way: what the issuer refuses
- * is refused, and an issuer that cannot be asked is 503.
+ * person. There is no second way: what the issuer refuses is refused, and an issuer that cannot be asked is 503.
  */
 import { bearerCredential } from '../credential.ts'
 import { Refusal } from '../errors.ts'
