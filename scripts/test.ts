@@ -42,7 +42,7 @@ stream.on('test:pass', ({ name, file, line, details, skip, todo }) => {
 stream.on('test:fail', ({ name, file, line, details }) => {
   if (details.type !== 'suite') counts.failed += 1
   // A suite that fails by its hooks has no failing test below it, one that fails by its tests says nothing of its own.
-  if (details.error.failureType === 'subtestsFailed') return
+  if ('failureType' in details.error && details.error.failureType === 'subtestsFailed') return
   failures.push(
     `✖ ${kind}: ${name}\n  ${file ?? ''}:${line ?? ''}\n${inspect(details.error.cause ?? details.error).replace(/^/gm, '  ')}\n`,
   )

@@ -1,5 +1,5 @@
 /** What an authorizer answers. Deny wins, somebody must allow, silence denies; the reasons are a closed list. */
-import type { RefusalCode } from './errors.ts'
+import type { RefusalCode } from './refusal-codes.ts'
 
 export interface Allow {
   readonly effect: 'allow'

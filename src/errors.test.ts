@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { inspect } from 'node:util'
-import { asRefusal, REFUSALS, Refusal, type RefusalCode } from './errors.ts'
+import { asRefusal, Refusal } from './errors.ts'
+import { REFUSALS, type RefusalCode } from './refusal-codes.ts'
 
 const CODES = Object.keys(REFUSALS).filter((code): code is RefusalCode => code in REFUSALS)
 

@@ -3,8 +3,8 @@
  * caller was authenticated, a rule allowed them, a credential with their rights was granted and this was recorded.
  */
 import type { Credential } from './credential.ts'
-import type { RefusalCode } from './errors.ts'
 import type { Caller } from './principal.ts'
+import type { RefusalCode } from './refusal-codes.ts'
 
 export interface Grant {
   readonly caller: Caller

@@ -1,6 +1,7 @@
 /** Metrics as they are after a long life of a large installation, for tests and measurements of the page. */
-import { REFUSALS, type RefusalCode } from './errors.ts'
+
 import type { Metrics } from './metrics.ts'
+import { REFUSALS, type RefusalCode } from './refusal-codes.ts'
 
 /** What a busy service is asked and answers; whoever is refused can use every method. */
 const ANSWERED = {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { REFUSALS } from './errors.ts'
 import { fillMetrics } from './metrics.fake.ts'
 import { createMetrics, METRICS, methodLabel, statusLabel } from './metrics.ts'
+import { REFUSALS } from './refusal-codes.ts'
 
 const bodyOf = async (metrics: ReturnType<typeof createMetrics>) => (await metrics.expose()).body
 /** Sample lines of a metric, without comments. */

@@ -1,7 +1,7 @@
 /** docs/reference/{errors,audit-events,metrics}.md from the three closed catalogues. */
 import { AUDIT_EVENTS, type AuditEventName } from '../../src/audit/audit-event.ts'
-import { REFUSALS } from '../../src/errors.ts'
 import { METRICS } from '../../src/metrics.ts'
+import { REFUSALS } from '../../src/refusal-codes.ts'
 import { cell, GENERATED, table } from './markdown.ts'
 
 /** docs/reference/errors.md */

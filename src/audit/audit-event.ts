@@ -4,8 +4,9 @@
  * Security: an event holds names and outcomes, never a token, cookie, header or body. A login is named by the digest
  * of its id; a bearer by the first characters of its digest. A person's name and e-mail are not recorded.
  */
-import type { RefusalCode } from '../errors.ts'
+
 import type { BearerProof, Caller, Stranger } from '../principal.ts'
+import type { RefusalCode } from '../refusal-codes.ts'
 
 /** Who acted, as far as audit goes. */
 export interface Who {

@@ -16,9 +16,10 @@
  *   the token itself will always cause: never one that an outage, a rotation or the time of day could lift.
  */
 import type { Clock } from '../clock.ts'
-import { Refusal, type RefusalCode } from '../errors.ts'
+import { Refusal } from '../errors.ts'
 import type { Caller } from '../principal.ts'
 import { CLOCK_TOLERANCE_SECONDS } from '../providers/verify.ts'
+import type { RefusalCode } from '../refusal-codes.ts'
 import { StoreUnavailable } from '../store/store.ts'
 
 /** Whom a revocation may end (`store/revocations.ts`). */

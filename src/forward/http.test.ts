@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { eventually, OK, type RawAnswering } from '../../test/fakes/raw-http.ts'
-import { Refusal, type RefusalCode } from '../errors.ts'
+import { Refusal } from '../errors.ts'
+import type { RefusalCode } from '../refusal-codes.ts'
 import { chunked, cutBy, fetchBy, refusesWith, stageUpstream as stage } from './http.fake.ts'
 
 suite('an upstream over HTTP', () => {

@@ -6,7 +6,8 @@
  * wrong and the mend, and the request id; none carries a value of the request.
  */
 import type { ServerResponse } from 'node:http'
-import type { Refusal, RefusalCode } from '../errors.ts'
+import type { Refusal } from '../errors.ts'
+import type { RefusalCode } from '../refusal-codes.ts'
 import { page } from './page.ts'
 
 /** Set on everything the gateway says itself: never cached, never framed, never sniffed. */

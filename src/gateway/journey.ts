@@ -1,8 +1,9 @@
 /** Runs a prepared attempt through the journey: in its place among what the caller has going on, counted and timed. */
 import { type Attempt, access, type Outcome, type Steps } from '../access.ts'
-import { REFUSALS, type Refusal, type RefusalCode } from '../errors.ts'
+import type { Refusal } from '../errors.ts'
 import type { Act, Grant } from '../grant.ts'
 import { type Metrics, methodLabel, statusLabel } from '../metrics.ts'
+import { REFUSALS, type RefusalCode } from '../refusal-codes.ts'
 import type { InFlight, Place } from './in-flight.ts'
 
 export interface JourneyParts {

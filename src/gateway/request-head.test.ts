@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
-import { Refusal, type RefusalCode } from '../errors.ts'
+import { Refusal } from '../errors.ts'
+import type { RefusalCode } from '../refusal-codes.ts'
 import { foldName, readHead } from './request-head.ts'
 
 function refused(lines: readonly string[], code: RefusalCode): void {

@@ -6,8 +6,9 @@
 
 export type { AuditEvent } from '../audit/audit-event.ts'
 export { type BearerCredential, bearerCredential, type ImpersonationCredential, impersonationCredential } from '../credential.ts'
-export { Refusal, type RefusalCode } from '../errors.ts'
+export { Refusal } from '../errors.ts'
 export { GIVES_AWAY } from '../gives-away.ts'
+export type { RefusalCode } from '../refusal-codes.ts'
 export { Secret } from '../secret.ts'
 export type { Recording, TokenSource } from './account.ts'
 export { type ApiServer, type ApiServerOptions, createApiServer } from './api-server.ts'

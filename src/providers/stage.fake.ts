@@ -12,8 +12,9 @@ import type { TestContext } from 'node:test'
 import type { Clock } from '../clock.ts'
 import type { ProviderConfig } from '../config/provider.ts'
 import { completeProvider, provider } from '../config/providers.ts'
-import { Refusal, type RefusalCode } from '../errors.ts'
+import { Refusal } from '../errors.ts'
 import { createLog, type Log } from '../log.ts'
+import type { RefusalCode } from '../refusal-codes.ts'
 
 /** A whole configuration of one provider. */
 export function providerConfig(issuer: string, changes: Readonly<Record<string, unknown>> = {}): ProviderConfig {

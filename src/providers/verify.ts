@@ -10,7 +10,8 @@
  */
 import { errors, jwtVerify } from 'jose'
 import type { Clock } from '../clock.ts'
-import { Refusal, type RefusalCode } from '../errors.ts'
+import { Refusal } from '../errors.ts'
+import type { RefusalCode } from '../refusal-codes.ts'
 import type { Secret } from '../secret.ts'
 import { type JwtForm, readJwtForm } from './jwt-form.ts'
 import type { IssuerKeys } from './keys.ts'

@@ -26,6 +26,7 @@ const LEAVES = [
   'decision',
   'grant',
   'errors',
+  'refusal-codes',
   'secret',
   'clock',
   'log',
@@ -34,8 +35,6 @@ const LEAVES = [
   'complaint',
   'gives-away',
   'header-names',
-  'trace-context',
-  'version',
   'trace-context',
   'version',
 ]

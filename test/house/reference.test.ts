@@ -12,9 +12,9 @@ import { referencePages } from '../../scripts/reference.ts'
 import { AUDIT_EVENTS } from '../../src/audit/audit-event.ts'
 import { composeGateway, type RunningGateway } from '../../src/compose.ts'
 import { checkConfig } from '../../src/config/config.ts'
-import { REFUSALS } from '../../src/errors.ts'
 import { createLog } from '../../src/log.ts'
 import { METRICS } from '../../src/metrics.ts'
+import { REFUSALS } from '../../src/refusal-codes.ts'
 import { contentOf, ROOT } from './files.ts'
 
 test('generated pages are what the code makes of them', () => {

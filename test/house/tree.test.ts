@@ -5,8 +5,8 @@ import { dirname, join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { matching, PROMISES, testsOf } from '../../scripts/reference/promises-page.ts'
 import { AUDIT_EVENTS } from '../../src/audit/audit-event.ts'
-import { REFUSALS } from '../../src/errors.ts'
 import { METRICS } from '../../src/metrics.ts'
+import { REFUSALS } from '../../src/refusal-codes.ts'
 import { contentOf, filesOf, PAGES, PRODUCT, ROOT, SOURCES } from './files.ts'
 
 const LONGEST = 400

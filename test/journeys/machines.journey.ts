@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
-import type { RefusalCode } from '../../src/errors.ts'
+import type { RefusalCode } from '../../src/refusal-codes.ts'
 import { type CognitoStandIn, type CognitoUser, startCognito } from '../fakes/cognito.ts'
 import { eventually, type RawUpstream } from '../fakes/raw-http.ts'
 import { callTokenEndpoint } from '../fakes/relying-party.ts'

@@ -4,8 +4,9 @@ import { type CognitoStandIn, type CognitoUser, startCognito } from '../../../te
 import { hostileTokens } from '../../../test/fakes/hostile-tokens.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { completeProvider, provider } from '../../config/providers.ts'
-import { Refusal, type RefusalCode } from '../../errors.ts'
+import { Refusal } from '../../errors.ts'
 import type { BearerProof, Principal } from '../../principal.ts'
+import type { RefusalCode } from '../../refusal-codes.ts'
 import { Secret } from '../../secret.ts'
 import { createBearerAuthenticator } from '../bearer-jwt.ts'
 
