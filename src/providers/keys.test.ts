@@ -27,7 +27,7 @@ async function publishedOnly(t: TestContext, jwk: object, alg = 'RS256'): Promis
 
 /** Settles what the network owes to work in the background. */
 async function until(done: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 500 && !done(); turn++) await new Promise((resolve) => setTimeout(resolve, 2))
+  for (let turn = 0; turn < 10_000 && !done(); turn++) await new Promise((resolve) => setTimeout(resolve, 2))
   assert.ok(done())
 }
 
@@ -121,9 +121,12 @@ for (const [name, set] of Object.entries({
 
 test('good keys are given up after a day without a good fetch', async (t) => {
   const { issuer, keys, clock } = await stage(t, [signKey('ES256', 'one')])
-  await keys.find({ kid: 'one', alg: 'ES256' })
+  const known = await keys.find({ kid: 'one', alg: 'ES256' })
   issuer.answer('/jwks', (response) => response.destroy())
-  await clock.advance(86_400_000)
+  await clock.advance(86_399_999)
+  assert.deepEqual(await keys.published(), [known])
+  await clock.advance(1)
+  await assertRefused(keys.published(), 'issuer_unavailable')
   await assertRefused(keys.find({ kid: 'one', alg: 'ES256' }), 'issuer_unavailable')
 })
 
@@ -182,6 +185,22 @@ test('keys older than 5 minutes are fetched in the background and the caller doe
   await Promise.all(Array.from({ length: 20 }, () => keys.find({ kid: 'one', alg: 'ES256' })))
   await until(() => issuer.count('/jwks') === 2)
   release()
+})
+
+test('what is published now is fetched anew when it is older than 5 minutes, and the same key is the same object', async (t) => {
+  const [first, second] = [signKey('ES256', 'one'), signKey('ES256', 'two')]
+  const { issuer, keys, clock } = await stage(t, [first])
+  const known = await keys.find({ kid: 'one', alg: 'ES256' })
+  issuer.answer('/jwks', { keys: [second.jwk, { ...first.jwk, kid: 'renamed' }] })
+  await clock.advance(299_999)
+  assert.deepEqual([await keys.published(), issuer.count('/jwks')], [[known], 1])
+  await clock.advance(1)
+  const [newer, same] = await keys.published()
+  assert.ok(newer?.equals(second.publicKey))
+  assert.equal(same, known)
+  issuer.answer('/jwks', { keys: [second.jwk] })
+  await clock.advance(300_000)
+  assert.deepEqual(await keys.published(), [newer])
 })
 
 test('issuer A failing harms not B', async (t) => {

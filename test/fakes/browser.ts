@@ -130,7 +130,7 @@ async function send(jar: CookieJar, options: BrowserOptions, address: string, in
     method: init.method ?? 'GET',
     headers,
     agent: false as const,
-    signal: AbortSignal.timeout(options.timeout ?? 10_000),
+    signal: AbortSignal.timeout(options.timeout ?? 30_000),
   }
   const tls = {
     ...(options.ca === undefined ? {} : { ca: options.ca }),

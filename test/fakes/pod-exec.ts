@@ -73,7 +73,7 @@ export interface PodExec {
   destroy(): void
 }
 
-const within = 10_000
+const within = 30_000
 
 function addressOf(options: ExecOptions): URL {
   const address = new URL(options.url)

@@ -68,13 +68,13 @@ export async function openRaw(port: number): Promise<RawConnection> {
     socket,
     send: (text) => void socket.write(text, 'latin1'),
     received: () => received,
-    until: (pattern, withinMs = 5_000) => wait(() => pattern.test(received), withinMs, `${pattern}`),
-    closed: (withinMs = 5_000) => wait(() => over, withinMs, 'end of the connection'),
+    until: (pattern, withinMs = 30_000) => wait(() => pattern.test(received), withinMs, `${pattern}`),
+    closed: (withinMs = 30_000) => wait(() => over, withinMs, 'end of the connection'),
   }
 }
 
 /** Sends bytes and reads the first whole answer, or what came before the connection ended. */
-export async function exchangeRaw(port: number, text: string, withinMs = 5_000): Promise<RawAnswer> {
+export async function exchangeRaw(port: number, text: string, withinMs = 30_000): Promise<RawAnswer> {
   const connection = await openRaw(port)
   connection.send(text)
   try {
@@ -159,7 +159,7 @@ export async function startRawUpstream(answer: RawAnswering = sayOk): Promise<Ra
 }
 
 /** Asks again until it is so, or fails with what was there last. */
-export async function eventually<T>(read: () => T | Promise<T>, is: (value: T) => boolean, withinMs = 5_000): Promise<T> {
+export async function eventually<T>(read: () => T | Promise<T>, is: (value: T) => boolean, withinMs = 30_000): Promise<T> {
   for (const deadline = Date.now() + withinMs; ; await new Promise((resolve) => setTimeout(resolve, 10))) {
     const value = await read()
     if (is(value)) return value

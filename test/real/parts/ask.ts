@@ -26,7 +26,7 @@ export interface Answer {
  * Rejects when there is no whole answer in time; any status is an answer.
  */
 export function ask(url: string, question: Question = {}): Promise<Answer> {
-  const { token, body, caPem, cert, timeout = 10_000 } = question
+  const { token, body, caPem, cert, timeout = 30_000 } = question
   const headers: Record<string, string | string[]> = {}
   for (const [name, value] of Object.entries(question.headers ?? {})) {
     headers[name] = typeof value === 'string' ? value : [...value]
