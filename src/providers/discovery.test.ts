@@ -11,7 +11,7 @@ async function stage(t: TestContext) {
   const issuer = await smallIssuer(t)
   const clock = createFakeClock()
   const log = readableLog()
-  const http = createIssuerHttp({ limits: { callMs: 300 } })
+  const http = createIssuerHttp({ limits: { callMs: 1_500 } })
   t.after(() => http.close())
   const discovery = createDiscovery(providerConfig(issuer.url), { http, clock, log })
   return {

@@ -95,7 +95,7 @@ test('a TLS handshake that never ends is certainly not sent', async (t) => {
 test('a call that waits for a free connection and times out is certainly not sent', async (t) => {
   const issuer = await smallIssuer(t)
   issuer.answer('/token', () => {})
-  const one = http(t, { connections: 1, callMs: 150 })
+  const one = http(t, { connections: 1, callMs: 1_500 })
   const first = fails(one.fetch(`${issuer.url}/token`, POST), 'timeout', true)
   await fails(one.fetch(`${issuer.url}/token`, POST), 'timeout', false)
   await first
@@ -104,9 +104,9 @@ test('a call that waits for a free connection and times out is certainly not sen
 
 test('an answer that never comes, a reset and half a body may have been sent, and are not sent again', async (t) => {
   const issuer = await smallIssuer(t)
-  const made = http(t, { callMs: 150 })
   issuer.answer('/token', () => {})
-  await fails(made.fetch(`${issuer.url}/token`, POST), 'timeout', true)
+  await fails(http(t, { callMs: 1_500 }).fetch(`${issuer.url}/token`, POST), 'timeout', true)
+  const made = http(t)
   issuer.answer('/token', (response) => response.destroy())
   await fails(made.fetch(`${issuer.url}/token`, POST), 'broken_off', true)
   issuer.answer('/token', (response) => {
@@ -139,7 +139,7 @@ test('a slow drip is ended by the bound of the whole call', async (t) => {
     const drip = setInterval(() => response.write(' '), 10)
     response.on('close', () => clearInterval(drip))
   })
-  await fails(http(t, { callMs: 120 }).fetch(`${issuer.url}/jwks`, { method: 'GET', headers: {} }), 'timeout', true)
+  await fails(http(t, { callMs: 1_500 }).fetch(`${issuer.url}/jwks`, { method: 'GET', headers: {} }), 'timeout', true)
 })
 
 test('a redirect is not followed', async (t) => {

@@ -18,7 +18,7 @@ async function stage(t: TestContext, changes: Readonly<Record<string, unknown>> 
   const clock = createFakeClock()
   const log = readableLog()
   const config = providerConfig(issuer.url, changes)
-  const provider = createOidcProvider(config, { clock, log, http: createIssuerHttp({ limits: { callMs: 300 } }) })
+  const provider = createOidcProvider(config, { clock, log, http: createIssuerHttp({ limits: { callMs: 1_500 } }) })
   t.after(() => provider.close())
   t.after(() => assert.doesNotMatch(log.lines.join(), /the-code|the-access|the-nonce|the-state|secret-content|ada@/))
   const idToken = (more: object = {}, header: object = {}, signer = key) => {

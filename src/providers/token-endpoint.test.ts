@@ -21,7 +21,7 @@ async function stage(t: TestContext, changes: Readonly<Record<string, unknown>> 
   const provider = createOidcProvider(providerConfig(issuer.url, changes), {
     clock,
     log,
-    http: createIssuerHttp({ limits: { callMs: 300 } }),
+    http: createIssuerHttp({ limits: { callMs: 1_500 } }),
   })
   t.after(() => provider.close())
   const idToken = (more: object = {}, signer = key) => {
