@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { parse } from 'yaml'
 import { configOf, type Draft, faultsAfter } from './config.fake.ts'
 
 const POOL = { kind: 'cognito', userPoolId: 'us-east-1_aBcDeFgHi' }
@@ -33,6 +35,26 @@ test('refuses a sign-in without a client or without its proof, and a proof of no
   assert.match(faults({ machineClients: ['robot'], clientAuth }).join(), /^providers.pool.clientAuth \| proves no client/)
   assert.deepEqual(faults({ signIn: true, clientId: 'web', clientAuth }), [])
   assert.match(faults({ signIn: true, clientId: 'web', clientAuth, scopes: ['email'] }).join(), /scopes \| lacks openid/)
+})
+
+test('refuses what an app client of Cognito cannot do: prove itself by a key, be of people and machines, give offline_access', () => {
+  const signIn = { signIn: true, clientId: 'web', clientAuth: { method: 'none' } }
+  for (const clientAuth of [
+    { method: 'private-key-jwt', key: { file: '/etc/key.pem' } },
+    { method: 'federated-token-file', path: '/var/run/token' },
+  ])
+    assert.deepEqual(faults({ ...signIn, clientAuth }), [
+      `providers.pool.clientAuth.method | is ${clientAuth.method}, and an app client of Cognito has a secret or nothing | write secret or none`,
+    ])
+  assert.deepEqual(faults({ ...signIn, machineClients: ['robot', 'web'] }), [
+    'providers.pool.machineClients | lists the clientId by which people sign in, and an app client of Cognito is for machines or for people | make an app client for each',
+  ])
+  const refused = 'has offline_access, which Cognito refuses | remove it: every sign-in there gives a refresh token'
+  assert.deepEqual(faults({ ...signIn, scopes: ['openid', 'offline_access'] }), [`providers.pool.scopes | ${refused}`])
+  const commandLine = { clientId: 'web', scopes: ['openid', 'offline_access'] }
+  assert.deepEqual(faults({ ...signIn, commandLine }), [`providers.pool.commandLine.scopes | ${refused}`])
+  assert.deepEqual(faults({ ...signIn, machineClients: ['robot'] }), [])
+  assert.deepEqual(faults({ machineClients: ['robot'], clientId: 'robot' }), [])
 })
 
 test('refuses a region that is not that of the pool, and what is none', () => {
@@ -80,4 +102,13 @@ test('its people are those of the client by which they sign in, unless a list sa
   assert.deepEqual(read({ signIn: true, clientId: 'web', clientAuth }).personClients, ['web'])
   assert.deepEqual(read({ signIn: true, clientId: 'web', clientAuth, personClients: ['app'] }).personClients, ['app'])
   assert.deepEqual(read({ clientId: 'web', personClients: ['app'] }).personClients, ['app'])
+})
+
+test('what the guide shows loads, and shows of a person what Cognito says of them', () => {
+  const guide = readFileSync(new URL('../../docs/guides/sign-in.md', import.meta.url), 'utf8')
+  const { pool } = parse(/^```yaml\n(pool:\n {2}kind: cognito\n[\s\S]*?)^```/m.exec(guide)?.[1] ?? '')
+  assert.deepEqual(faults(pool), [])
+  const { signIn, personClients, refreshTokens, scopes, claims } = read(pool)
+  assert.deepEqual([signIn, personClients, refreshTokens, scopes], [true, [pool.clientId], 'reusable', ['openid', 'profile', 'email']])
+  assert.deepEqual(claims.whoami, ['sub', 'name', 'preferred_username', 'cognito:username', 'email', 'cognito:groups'])
 })

@@ -5,13 +5,18 @@
  * machines, and those whose users are taken as people. A client that is on neither list is nobody here.
  */
 import { z } from 'zod'
-import { clientAuth, commandLine, kubernetesNames, type oidc, type ProviderConfig, refreshTokens, whoami } from './provider.ts'
+import { clientAuth, commandLine, kubernetesNames, type oidc, type ProviderConfig, refreshTokens } from './provider.ts'
 import { reference, secureUrl, text, textOf } from './values.ts'
 
 const A_REGION = 'expected a region such as eu-west-1'
 const A_POOL = 'expected the id of a user pool, such as eu-west-1_aBcDeFgHi'
 
-/** The scope offline_access of others is a fault here: every sign-in gives a refresh token. */
+const whoami = z
+  .array(text)
+  .default(['sub', 'name', 'preferred_username', 'cognito:username', 'email', 'cognito:groups'])
+  .describe('Claims that /whoami may show')
+
+/** Without the scope offline_access of others, which is a fault here. */
 const cognitoCommandLine = commandLine
   .unwrap()
   .extend({ scopes: z.array(text).min(1).default(['openid', 'profile']).describe('Scopes asked for; openid is required') })
@@ -57,12 +62,11 @@ const keys = z.strictObject({
 
 type Cognito = z.output<typeof keys>
 
-type Pool = Pick<Cognito, 'region' | 'userPoolId' | 'issuer' | 'signIn' | 'clientId' | 'clientAuth'>
-
-/** What would be sure to fail: another region's pool, a sign-in without a client, a proof of nobody. */
-function refuseContradictions({ region, userPoolId, issuer, signIn, clientId, clientAuth }: Pool, context: z.RefinementCtx): void {
-  const fault = (key: keyof Pool, message: string, mend: string) =>
-    context.addIssue({ code: 'custom', path: [key], message, params: { mend } })
+/** What would be sure to fail: another region's pool, a sign-in without a client, a proof of nobody or that Cognito does not know. */
+function refuseContradictions(pool: Cognito, context: z.RefinementCtx): void {
+  const { region, userPoolId, issuer, signIn, clientId, clientAuth, machineClients, scopes, commandLine: tool } = pool
+  const fault = (key: keyof Cognito, message: string, mend: string, ...below: string[]) =>
+    context.addIssue({ code: 'custom', path: [key, ...below], message, params: { mend } })
   const [, own] = /^([a-z]{2}(?:-[a-z]+)+-[0-9])_/.exec(userPoolId) ?? []
   if (issuer === undefined && own !== undefined && own !== region)
     fault('region', `is ${region}, and the user pool is of ${own}`, `write ${own}`)
@@ -74,6 +78,17 @@ function refuseContradictions({ region, userPoolId, issuer, signIn, clientId, cl
       'write { method: secret, secret: { file: path } }, or none for a public app client',
     )
   if (clientAuth !== undefined && clientId === undefined) fault('clientAuth', 'proves no client', 'name it in clientId, or remove this')
+  if (clientAuth !== undefined && clientAuth.method !== 'secret' && clientAuth.method !== 'none')
+    fault('clientAuth', `is ${clientAuth.method}, and an app client of Cognito has a secret or nothing`, 'write secret or none', 'method')
+  if (signIn && clientId !== undefined && machineClients.includes(clientId))
+    fault(
+      'machineClients',
+      'lists the clientId by which people sign in, and an app client of Cognito is for machines or for people',
+      'make an app client for each',
+    )
+  const [unknown, mend] = ['has offline_access, which Cognito refuses', 'remove it: every sign-in there gives a refresh token']
+  if (scopes.includes('offline_access')) fault('scopes', unknown, mend)
+  if (tool?.scopes.includes('offline_access')) fault('commandLine', unknown, mend, 'scopes')
 }
 
 export const cognito = keys.superRefine(refuseContradictions)

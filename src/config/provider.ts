@@ -23,10 +23,7 @@ export const clientAuth = z
   ])
   .describe('How Mandate proves itself to the token endpoint')
 
-export const whoami = z
-  .array(text)
-  .default(['sub', 'name', 'preferred_username', 'email', 'groups'])
-  .describe('Claims that /whoami may show')
+const whoami = z.array(text).default(['sub', 'name', 'preferred_username', 'email', 'groups']).describe('Claims that /whoami may show')
 
 const scopeClaims = z
   .array(text)

@@ -101,13 +101,15 @@ export function createYouAre({ authenticator, logins, clusters, titleOf, present
   }
 }
 
-/** What people call the standard claims (OpenID Connect Core 5.1). */
+/** What people call the standard claims (OpenID Connect Core 5.1), and those of Cognito. */
 const CLAIM_NAMES: Readonly<Record<string, string>> = {
   sub: 'Subject',
   name: 'Name',
   preferred_username: 'User name',
+  'cognito:username': 'User name',
   email: 'E-mail',
   groups: 'Groups',
+  'cognito:groups': 'Groups',
 }
 
 function text(value: unknown): string {

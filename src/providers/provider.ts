@@ -24,7 +24,7 @@ export interface SignIn {
 
 /** Ends the issuer's own session. */
 export interface SignOut {
-  /** RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0); undefined when the issuer offers none. Never throws. */
+  /** RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0, or the issuer's own); undefined when it offers none. Never throws. */
   url(idToken: Secret | undefined, returnTo: string): Promise<URL | undefined>
   /** Revokes a refresh token (RFC 7009), best effort. Never throws. */
   revoke(refreshToken: Secret): Promise<void>

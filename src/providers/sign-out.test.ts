@@ -8,7 +8,7 @@ import { BAD_DAYS, providerConfig, readableLog, smallIssuer } from './stage.fake
 
 const BACK = 'https://mandate.example/signed-out'
 
-async function stage(t: TestContext, offers = true) {
+async function stage(t: TestContext, offers = true, changes: Readonly<Record<string, unknown>> = {}) {
   const issuer = await smallIssuer(t)
   const { url } = issuer
   const more = offers ? { end_session_endpoint: `${url}/logout`, revocation_endpoint: `${url}/revoke` } : {}
@@ -20,10 +20,10 @@ async function stage(t: TestContext, offers = true) {
     ...more,
   })
   const log = readableLog()
-  const provider = createOidcProvider(providerConfig(url), {
+  const provider = createOidcProvider(providerConfig(url, changes), {
     clock: createFakeClock(),
     log,
-    http: createIssuerHttp({ limits: { callMs: 300 } }),
+    http: createIssuerHttp({ limits: { callMs: 1_500 } }),
   })
   t.after(() => provider.close())
   t.after(() => assert.doesNotMatch(log.lines.join(), /the-refresh|the-id-token|secret-content/))
@@ -42,6 +42,32 @@ for (const [name, bad] of Object.entries(BAD_DAYS)) {
     await other.signOut.revoke(new Secret('the-refresh'))
   })
 }
+
+const COGNITO = { kind: 'cognito', userPoolId: 'us-east-1_aBcDeFgHi', signIn: true, clientId: 'app client' }
+
+test('Cognito is told nothing that it does not know, the ID token above all, and is not asked where it offers no logout', async (t) => {
+  const { signOut } = await stage(t, true, COGNITO)
+  const url = await signOut.url(new Secret('the-id-token'), BACK)
+  assert.doesNotMatch(url?.href ?? '', /id_token|the-id-token|post_logout/)
+  const { signOut: without, log } = await stage(t, false, COGNITO)
+  assert.equal(await without.url(new Secret('the-id-token'), BACK), undefined)
+  assert.deepEqual(log.lines, [])
+})
+
+test('the way out of Cognito names its app client and the sign-out URL, whether there is an ID token or not', async (t) => {
+  const { issuer, signOut } = await stage(t, true, COGNITO)
+  for (const idToken of [undefined, new Secret('the-id-token')]) {
+    const url = await signOut.url(idToken, `${BACK}?a=1&b=2`)
+    assert.equal(`${url?.origin}${url?.pathname}`, `${issuer.url}/logout`)
+    assert.deepEqual(
+      [...(url?.searchParams ?? [])],
+      [
+        ['client_id', 'app client'],
+        ['logout_uri', `${BACK}?a=1&b=2`],
+      ],
+    )
+  }
+})
 
 test('an issuer that offers no logout and no revocation is not asked', async (t) => {
   const { issuer, signOut, log } = await stage(t, false)

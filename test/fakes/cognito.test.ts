@@ -1,4 +1,4 @@
-/** The stand-in for Cognito, seen by clients that know nothing of Mandate: openid-client and jose. */
+/** The stand-in for Cognito and its machines, seen by clients that know nothing of Mandate: openid-client and jose. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
@@ -40,7 +40,9 @@ test('every fault of a request for a token is 400 with its name alone', async (t
     ['invalid_client', 'Basic %%%', { grant_type }],
     ['unauthorized_client', basic('web', 'websecret'), { grant_type }],
     ['unauthorized_client', robot, { grant_type: 'authorization_code', code: 'x' }],
-    ['invalid_grant', basic('web', 'websecret'), { grant_type: 'authorization_code', code: 'x' }],
+    ['invalid_request', basic('web', 'websecret'), { grant_type: 'authorization_code', code: 'x' }],
+    ['invalid_request', basic('web', 'websecret'), { grant_type: 'refresh_token' }],
+    ['invalid_grant', basic('web', 'websecret'), { grant_type: 'authorization_code', code: 'x', redirect_uri: 'https://app.example/cb' }],
     ['invalid_grant', basic('web', 'websecret'), { grant_type: 'refresh_token', refresh_token: 'x' }],
     ['invalid_scope', robot, { grant_type, scope: 'https://api.lab.example/admin' }],
     ['invalid_scope', robot, { grant_type, scope: `${READ} openid` }],

@@ -1,36 +1,24 @@
 /**
- * A stand-in for one user pool of Amazon Cognito with a domain: what it publishes, its token endpoint for machines, and
- * tokens of people as sign-in would give them. It follows the wire format that AWS documents, and real pools where the
- * documents are silent: headers of `kid` and `alg` without `typ`, one key for ID tokens and another for access tokens,
- * no `aud` in access tokens, `version: 2` in those of machines, `sub` of a machine the client itself, and every fault
- * of the token endpoint as 400 with nothing but its name.
+ * A stand-in for one user pool of Amazon Cognito with a domain: what it publishes, the hosted pages by which people sign in
+ * and out, and the token endpoint for people and machines. It follows the wire format that AWS documents, and real pools
+ * where the documents are silent; each file beside this one says which. The issuer and the domain are two hosts, as they
+ * are in truth: metadata and keys come from the one, everything else from the other.
  */
-import { generateKeyPairSync, type KeyObject, randomBytes, randomUUID, sign } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { leftHalf } from '../../src/providers/stage.fake.ts'
+import { createDomain } from './cognito-domain.ts'
+import { createGrants } from './cognito-grants.ts'
+import type { Answer, AppClient, CognitoUser, Pool } from './cognito-pool.ts'
+import { type CognitoTokens, createTokens } from './cognito-tokens.ts'
 
-/** An app client of the pool. */
-export interface AppClient {
-  readonly id: string
-  readonly secret: string
-  /** A pool keeps machines and people apart: a client with client_credentials has no other grant. */
-  readonly grant: 'client_credentials' | 'code'
-  /** What it may ask for; a machine's are custom scopes, `resource-server/scope`. */
-  readonly scopes: readonly string[]
-}
-
-export interface CognitoUser {
-  readonly username: string
-  readonly sub: string
-  readonly email: string
-  readonly groups: readonly string[]
-}
+export type { AppClient, CognitoUser } from './cognito-pool.ts'
 
 export interface CognitoOptions {
   readonly clients: readonly AppClient[]
+  /** Who can sign in. */
+  readonly users?: readonly CognitoUser[]
   readonly region?: string
   readonly userPoolId?: string
   /** Seconds that tokens live. Default: an hour. */
@@ -39,124 +27,136 @@ export interface CognitoOptions {
   readonly now?: () => number
 }
 
-/** What a test wants different in a token: members that are undefined are left out. */
-export interface Changes {
-  readonly claims?: object
-  readonly header?: object
+/** One answer of the token endpoint: which grant, and the error if it was refused. */
+export interface Granted {
+  readonly grant: string | null
+  readonly error?: string
 }
 
-export interface CognitoStandIn {
+export interface CognitoStandIn extends Omit<CognitoTokens, 'published'> {
   /** Ends in the id of the pool, as real ones do. */
   readonly issuer: string
-  /** Where its domain is: `/oauth2/token`. */
+  /** Where its domain is: `/oauth2/authorize`, `/oauth2/token`, `/logout`. */
   readonly domain: string
   readonly userPoolId: string
-  /** The access token that a machine would be given; all the scopes of its client unless they are named. */
-  machineToken(client: string, scopes?: readonly string[], changes?: Changes): string
-  userAccessToken(user: CognitoUser, client: string, changes?: Changes): string
-  userIdToken(user: CognitoUser, client: string, changes?: Changes): string
-  /** The keys by which access tokens are signed now. */
-  accessKey(): { readonly kid: string; readonly privateKey: KeyObject; readonly publicKey: KeyObject }
-  /** New keys; the old ones are published no more. */
-  rotate(): void
   /** How often it was asked for a path that ends so. */
   asked(end: string): number
+  /** What the token endpoint answered so far. */
+  granted(): readonly Granted[]
+  /** Changes what the pool knows of a person: seen in their next tokens. */
+  change(user: CognitoUser): void
+  /** AdminUserGlobalSignOut: no refresh token of the person is worth anything any more. */
+  signOutEverywhere(username: string): void
+  /** Has a path answer so until it is called without an answer. */
+  fail(path: string, answer?: Answer): void
+  /** Has the token endpoint give something else than it would; a machine's answers are changed as well. */
+  spoil(change: (answer: Record<string, unknown>) => object): void
   close(): Promise<void>
 }
 
-type Answer = readonly [status: number, body: object]
-
 export async function startCognito(options: CognitoOptions): Promise<CognitoStandIn> {
-  const { clients, region = 'us-east-1', userPoolId = `${region}_Ex4mpl3`, life = 3600, now = () => Date.now() } = options
+  const { clients, users = [], region = 'us-east-1', userPoolId = `${region}_Ex4mpl3`, life = 3600, now = () => Date.now() } = options
   const paths: string[] = []
-  let keys = { id: makeKey(), access: makeKey() }
-  const server = createServer((request, response) => void serve(request, response).catch(() => response.destroy()))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const domain = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const issuer = `${domain}/${userPoolId}`
-
-  const stamp = () => {
-    const seconds = Math.floor(now() / 1000)
-    return { auth_time: seconds, iss: issuer, exp: seconds + life, iat: seconds, jti: randomUUID() }
-  }
-  const machineToken = (client: string, scopes = scopesOf(clients, client), { claims, header }: Changes = {}): string => {
-    const said = { sub: client, token_use: 'access', scope: scopes.join(' '), ...stamp(), version: 2, client_id: client }
-    return seal(keys.access, { ...said, ...claims }, header)
-  }
-  const session = () => ({ origin_jti: randomUUID(), event_id: randomUUID() })
-  const userAccessToken: CognitoStandIn['userAccessToken'] = (user, client, { claims, header } = {}) => {
-    const said = {
-      sub: user.sub,
-      ...(user.groups.length === 0 ? {} : { 'cognito:groups': user.groups }),
-      ...stamp(),
-      ...session(),
-      version: 2,
-      client_id: client,
-      token_use: 'access',
-      scope: scopesOf(clients, client).join(' '),
-      username: user.username,
+  const granted: Granted[] = []
+  const failing = new Map<string, Answer>()
+  let spoilt = (answer: Record<string, unknown>): object => answer
+  const servers: Server[] = []
+  const listen = async (serve: (request: IncomingMessage, url: URL, form: URLSearchParams) => Answer | undefined): Promise<string> => {
+    const answer = async (request: IncomingMessage, response: ServerResponse) => {
+      const url = new URL(request.url ?? '/', 'http://pool')
+      paths.push(url.pathname)
+      const form = new URLSearchParams(await text(request))
+      send(response, failing.get(url.pathname) ?? serve(request, url, form) ?? { status: 404, body: { message: 'Not Found' } })
     }
-    return seal(keys.access, { ...said, ...claims }, header)
+    const server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()))
+    servers.push(server.listen(0, '127.0.0.1'))
+    await once(server, 'listening')
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   }
 
-  const documents = (path: string): object | undefined => {
-    if (path === `/${userPoolId}/.well-known/openid-configuration`) return metadata(issuer, domain)
-    if (path === `/${userPoolId}/.well-known/jwks.json`) return { keys: [keys.id.jwk, keys.access.jwk] }
-    return undefined
+  const pool: Pool = {
+    clients,
+    users: new Map(users.map((user) => [user.username, user])),
+    codes: new Map(),
+    refreshTokens: new Map(),
+    accessTokens: new Map(),
+    browsers: new Map(),
+    now,
   }
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const path = (request.url ?? '/').replace(/\?.*/s, '')
-    paths.push(path)
-    const form = new URLSearchParams(await text(request))
-    const document = request.method === 'GET' ? documents(path) : undefined
-    const [status, body]: Answer =
-      document !== undefined
-        ? [200, document]
-        : path === '/oauth2/token' && request.method === 'POST'
-          ? grant(clients, request, form, (client, scopes) => ({
-              access_token: machineToken(client, scopes),
-              expires_in: life,
-              token_type: 'Bearer',
-            }))
-          : [404, { message: 'Not Found' }]
-    response.writeHead(status, { 'content-type': 'application/json;charset=UTF-8', 'cache-control': 'no-store' }).end(JSON.stringify(body))
+  const published = await listen((request, { pathname }) => {
+    const path = request.method === 'GET' && pathname.startsWith(`/${userPoolId}/`) ? pathname.slice(userPoolId.length + 2) : ''
+    if (path === '.well-known/openid-configuration') return { status: 200, body: metadata(issuer, domain) }
+    return path === '.well-known/jwks.json' ? { status: 200, body: tokens.published() } : undefined
+  })
+  const issuer = `${published}/${userPoolId}`
+  const tokens = createTokens(pool, issuer, life)
+  const grants = createGrants(pool, tokens, life)
+  const pages = createDomain(pool)
+  const token = (request: IncomingMessage, form: URLSearchParams): Answer => {
+    const { status, body } = grants.token(request.headers, form)
+    const said = { ...(body as Record<string, unknown>) }
+    granted.push({ grant: form.get('grant_type'), ...(status === 200 ? {} : { error: String(said['error']) }) })
+    return { status, body: status === 200 ? spoilt(said) : said }
   }
+  const domain: string = await listen((request, { pathname, searchParams }, form) => {
+    switch (`${request.method} ${pathname}`) {
+      case 'GET /oauth2/authorize':
+        return pages.authorize(searchParams, request.headers)
+      case 'GET /login':
+        return pages.showLogin(searchParams)
+      case 'POST /login':
+        return pages.login(searchParams, request.headers, form)
+      case 'GET /logout':
+        return pages.logout(searchParams, request.headers)
+      case 'GET /error':
+        return pages.error(searchParams)
+      case 'POST /oauth2/token':
+        return token(request, form)
+      case 'POST /oauth2/revoke':
+        return grants.revoke(request.headers, form)
+      case 'GET /oauth2/userInfo':
+        return grants.userInfo(request.headers)
+      default:
+        return undefined
+    }
+  })
 
   return {
+    ...tokens,
     issuer,
     domain,
     userPoolId,
-    machineToken,
-    userAccessToken,
-    userIdToken(user, client, { claims, header } = {}) {
-      const said = {
-        at_hash: leftHalf(userAccessToken(user, client)),
-        sub: user.sub,
-        ...(user.groups.length === 0 ? {} : { 'cognito:groups': user.groups }),
-        email_verified: true,
-        'cognito:username': user.username,
-        ...stamp(),
-        ...session(),
-        aud: client,
-        token_use: 'id',
-        email: user.email,
-      }
-      return seal(keys.id, { ...said, ...claims }, header)
-    },
-    accessKey: () => keys.access,
-    rotate() {
-      keys = { id: makeKey(), access: makeKey() }
-    },
     asked: (end) => paths.filter((path) => path.endsWith(end)).length,
-    close: () =>
-      new Promise((resolve) => {
+    granted: () => granted,
+    change: (user) => void pool.users.set(user.username, user),
+    signOutEverywhere(username) {
+      for (const { of } of pool.refreshTokens.values()) if (of.username === username) of.revoked = true
+    },
+    fail(path, answer) {
+      if (answer === undefined) failing.delete(path)
+      else failing.set(path, answer)
+    },
+    spoil(change) {
+      spoilt = change
+    },
+    close: async () => {
+      for (const server of servers) {
         server.closeAllConnections()
-        server.close(() => resolve())
-      }),
+        server.close()
+        await once(server, 'close')
+      }
+    },
   }
 }
 
+function send(response: ServerResponse, { status, headers, body }: Answer): void {
+  const type = typeof body === 'string' ? 'text/html;charset=UTF-8' : 'application/json;charset=UTF-8'
+  const lines: OutgoingHttpHeaders = { ...(body === undefined ? {} : { 'content-type': type }), 'cache-control': 'no-store', ...headers }
+  response.writeHead(status, lines)
+  response.end(typeof body === 'object' ? JSON.stringify(body) : body)
+}
+
+/** Nothing is said of PKCE, which it knows, nor of grants. */
 function metadata(issuer: string, domain: string): object {
   return {
     authorization_endpoint: `${domain}/oauth2/authorize`,
@@ -172,62 +172,4 @@ function metadata(issuer: string, domain: string): object {
     token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
     userinfo_endpoint: `${domain}/oauth2/userInfo`,
   }
-}
-
-const GRANTS = ['client_credentials', 'authorization_code', 'refresh_token']
-
-/** The token endpoint, for client_credentials; nobody has a code or refresh token that it would know. */
-function grant(
-  clients: readonly AppClient[],
-  request: IncomingMessage,
-  form: URLSearchParams,
-  give: (client: string, scopes: readonly string[]) => object,
-): Answer {
-  const refuse = (error: string): Answer => [400, { error }]
-  if (!/^application\/x-www-form-urlencoded *(;|$)/i.test(request.headers['content-type'] ?? '')) return refuse('invalid_request')
-  const wanted = form.get('grant_type')
-  if (wanted === null) return refuse('invalid_request')
-  if (!GRANTS.includes(wanted)) return refuse('unsupported_grant_type')
-  const [id, secret] = shownBy(request, form)
-  const client = clients.find((one) => one.id === id)
-  if (client === undefined || client.secret !== secret) return refuse('invalid_client')
-  if ((wanted === 'client_credentials') !== (client.grant === 'client_credentials')) return refuse('unauthorized_client')
-  if (wanted !== 'client_credentials') return refuse('invalid_grant')
-  const scopes = form.get('scope')?.split(' ').filter(Boolean) ?? []
-  if (!scopes.every((scope) => client.scopes.includes(scope)) || client.scopes.length === 0) return refuse('invalid_scope')
-  return [200, give(client.id, scopes.length === 0 ? client.scopes : scopes)]
-}
-
-/** client_secret_basic or client_secret_post. */
-function shownBy({ headers }: IncomingMessage, form: URLSearchParams): readonly (string | undefined)[] {
-  const basic = /^Basic ([A-Za-z0-9+/=]+)$/i.exec(headers.authorization ?? '')?.[1]
-  if (basic === undefined) return [form.get('client_id') ?? undefined, form.get('client_secret') ?? undefined]
-  const shown = Buffer.from(basic, 'base64').toString('utf8')
-  const colon = shown.indexOf(':')
-  return colon === -1 ? [undefined, undefined] : [shown.slice(0, colon), shown.slice(colon + 1)]
-}
-
-function scopesOf(clients: readonly AppClient[], id: string): readonly string[] {
-  return clients.find((client) => client.id === id)?.scopes ?? []
-}
-
-interface Key {
-  readonly kid: string
-  readonly privateKey: KeyObject
-  readonly publicKey: KeyObject
-  readonly jwk: object
-}
-
-function makeKey(): Key {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  // Plain base64: with + and / and =.
-  const kid = randomBytes(32).toString('base64')
-  const { n, e } = publicKey.export({ format: 'jwk' })
-  return { kid, privateKey, publicKey, jwk: { alg: 'RS256', e, kid, kty: 'RSA', n, use: 'sig' } }
-}
-
-function seal({ kid, privateKey }: Key, claims: object, header: object = {}): string {
-  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const input = `${part({ kid, alg: 'RS256', ...header })}.${part(claims)}`
-  return `${input}.${sign('sha256', Buffer.from(input), privateKey).toString('base64url')}`
 }

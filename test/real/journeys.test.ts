@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { badDays } from '../journeys/bad-days.journey.ts'
 import { brokered } from '../journeys/brokered.journey.ts'
 import { clientAuthentication } from '../journeys/client-authentication.journey.ts'
+import { cognito } from '../journeys/cognito.journey.ts'
 import { exchangedTokens } from '../journeys/exchanged-tokens.journey.ts'
 import { forwardAuth } from '../journeys/forward-auth.journey.ts'
 import { hostileContent } from '../journeys/hostile-content.journey.ts'
@@ -49,6 +50,7 @@ limits('on real parts', realParts)
 forwardAuth('on real parts', realParts)
 machines('on real parts', realParts)
 clientAuthentication('on real parts', realParts)
+cognito('on real parts', realParts)
 exchangedTokens('on real parts', realParts)
 promise1('on real parts', realParts)
 promise2('on real parts', realParts)
