@@ -19,6 +19,7 @@ describe('nobody is said to ask', () => {
     ['without a subject', { subject: '' }],
     ['without an issuer', { issuer: '' }],
     ['with half a character in the subject', { subject: 'a\ud800' }],
+    ['with half a character in the provider', { provider: '\ud800' }],
     ['with half a character in the name', { name: '\udc00' }],
     ['with half a character in the e-mail', { email: '\udc00@x' }],
     ['with half a character in a group', { groups: ['a', '\ud83d'] }],
@@ -31,10 +32,14 @@ describe('nobody is said to ask', () => {
     })
   }
 
-  test('with half a character in a scope', async () => {
-    const answer = await identified(createNone(), MANDATE_HEADERS).assume(bearerCaller('t', { proof: { scopes: ['\ud800'] } }), target)
-    assert.equal(answer.result === 'refused' && answer.refusal.code, 'identity_unusable')
-  })
+  for (const [what, proof] of [
+    ['scope', { scopes: ['read', '\ud800'] }],
+    ['client', { client: '\ud800' }],
+  ] as const)
+    test(`with half a character in a ${what}`, async () => {
+      const answer = await identified(createNone(), MANDATE_HEADERS).assume(bearerCaller('t', { proof }), target)
+      assert.equal(answer.result === 'refused' && answer.refusal.code, 'identity_unusable')
+    })
 })
 
 describe('identity headers', () => {
@@ -145,6 +150,15 @@ describe('a credential that says who asks', () => {
       ['X-Mandate-Subject', 'alice'],
     ])
     assert.equal(said(await of(bob), 'X-Mandate-Subject'), 'bob')
+  })
+
+  test('is dressed once for the same caller, so that whoever gets it refused gives back the very one', async () => {
+    const source = identified({ assume: async () => ({ result: 'granted', credential: given }) }, MANDATE_HEADERS)
+    const given = bare('one')
+    const caller = loginCaller()
+    const [first, second] = [await source.assume(caller, target), await source.assume(caller, target)]
+    assert.ok(first.result === 'granted' && second.result === 'granted')
+    assert.equal(first.credential, second.credential)
   })
 
   test('is not given when the source refuses', async () => {

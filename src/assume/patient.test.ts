@@ -44,6 +44,33 @@ test('an issuer that said how long to wait is left alone for as long, and each c
   assert.equal(script.asked, 2)
 })
 
+test('one who has a new token for each request waits as they were told, by whatever they show, and nobody else does', async () => {
+  const { clock, script, source } = stage({ result: 'too-many', retryAfterSeconds: 60 })
+  for (let at = 0; at < 1_000; at++)
+    assert.deepEqual(await source.assume(bearerCaller(`token-${at}`), TARGET), { result: 'too-many', retryAfterSeconds: 60 })
+  await source.assume(loginCaller(), TARGET)
+  const actor = { kind: 'machine', provider: 'corp', issuer: 'https://issuer.example', subject: 'agent', groups: [] } as const
+  await source.assume(bearerCaller('by-an-agent', { principal: { actor } }), TARGET)
+  assert.equal(script.asked, 1)
+  const others = [{ subject: 'bob' }, { issuer: 'https://other.example' }, { provider: 'other' }]
+  for (const principal of others) await source.assume(bearerCaller('token-0', { principal }), TARGET)
+  await source.assume(bearerCaller('token-0'), { ...TARGET, id: 'route/other' })
+  assert.equal(script.asked, 2 + others.length)
+  await clock.advance(60_000)
+  await source.assume(bearerCaller('one more'), TARGET)
+  assert.equal(script.asked, 3 + others.length)
+})
+
+test('what somebody is told many times pushes no refusal of others out', async () => {
+  const { script, source } = stage(REFUSED)
+  const bob = loginCaller({ principal: { subject: 'bob' } })
+  await source.assume(bob, TARGET)
+  script.answer = { result: 'too-many', retryAfterSeconds: 60 }
+  for (let at = 0; at < 10_001; at++) await source.assume(bearerCaller(`token-${at}`), TARGET)
+  assert.equal(await source.assume(bob, TARGET), REFUSED)
+  assert.equal(script.asked, 2)
+})
+
 test('nobody is refused for somebody else, for another proof of the same person, or for another target', async () => {
   const { script, source } = stage(REFUSED)
   await source.assume(loginCaller(), TARGET)

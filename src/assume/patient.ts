@@ -3,9 +3,10 @@
  *
  * Security: one caller in a tight loop, refused each time, would otherwise be a flood at the issuer in Mandate's name,
  * and an issuer that said how long to wait would be asked all the same. What is kept is kept by caller, proof and target,
- * as grants are, so nobody is refused for somebody else. The one exception is an issuer that does not take Mandate's
- * client: it answers everybody so, and is left alone for that target by all callers of the provider. What else cannot be
- * told (503) is not kept: it is over when it is over. A target that refuses a credential shortens no wait.
+ * as grants are, so nobody is refused for somebody else. There are two exceptions. "Too many" is said to the principal:
+ * with a new token for each request they would be asked about all the same. And an issuer that does not take Mandate's
+ * client answers everybody so, and is left alone for that target by all callers of the provider. What else cannot be told
+ * (503) is not kept: it is over when it is over. A target that refuses a credential shortens no wait.
  */
 import type { Clock } from '../clock.ts'
 import type { Caller } from '../principal.ts'
@@ -38,12 +39,12 @@ export function patient(source: CredentialSource, clock: Clock): CredentialSourc
   }
   return {
     async assume(caller, target) {
-      const [own, all] = [acquisitionKey(caller, target), providerKey(caller, target)]
-      const before = holding(own) ?? holding(all)
+      const [own, who, all] = [acquisitionKey(caller, target), whoKey(caller, target), providerKey(caller, target)]
+      const before = holding(own) ?? holding(who) ?? holding(all)
       if (before !== undefined) return remaining(before.answer, before.until - clock.now())
       const answer = await source.assume(caller, target)
       if (answer.result === 'refused' || answer.result === 'needs-interaction') keep(own, answer, REFUSED_FOR_MS)
-      if (answer.result === 'too-many') keep(own, answer, answer.retryAfterSeconds * 1000)
+      if (answer.result === 'too-many') keep(who, answer, answer.retryAfterSeconds * 1000)
       if (isClientRefused(answer)) keep(all, answer, REFUSED_FOR_MS)
       return answer
     },
@@ -53,6 +54,11 @@ export function patient(source: CredentialSource, clock: Clock): CredentialSourc
 
 function isClientRefused(answer: Assumption): boolean {
   return answer.result === 'unavailable' && answer.refusal.code === 'credential_unavailable'
+}
+
+/** Of a principal, whatever they show and whoever acts for them. It begins with a word of its own, as that below does. */
+function whoKey({ principal }: Caller, target: Target): string {
+  return JSON.stringify(['who', principal.provider, principal.issuer, principal.subject, target])
 }
 
 /** Of all callers of a provider. It begins with a word where the key of one caller has who they are: no two of them meet. */

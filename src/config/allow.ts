@@ -1,5 +1,6 @@
 /** Who may come as far as a target. */
 import { z } from 'zod'
+import { NUMBER_READ_OTHERWISE } from './as-written.ts'
 import { name, text } from './values.ts'
 
 const callers = z
@@ -21,9 +22,12 @@ export const allow = z
 /** RFC 6749 3.3: scope-token. */
 const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'expected a scope: visible ASCII without quotes, backslashes and spaces')
 
-/** What a claim says: text, or a number or truth value as it is written. */
+/** A number whose text tells it from every other one. How it is written the file alone shows (`as-written.ts`). */
+const claimNumber = z.number().refine(Number.isSafeInteger, { error: NUMBER_READ_OTHERWISE.problem, params: NUMBER_READ_OTHERWISE })
+
+/** What a claim says: text, or a whole number or truth value as it is written. */
 const claimValue = z
-  .union([z.string().min(1), z.number(), z.boolean()], { error: 'expected text, a number, true or false' })
+  .union([z.string().min(1), claimNumber, z.boolean()], { error: 'expected text, a whole number, true or false' })
   .transform(String)
 
 const routeRule = z

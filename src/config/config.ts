@@ -3,12 +3,12 @@
  * wrong and the mend. A configuration that is unsafe does not load; `advice.ts` holds what is legal but unwise.
  */
 import { readFile, stat } from 'node:fs/promises'
-import { asWritten, emptyLimits, routeNamesOf } from './as-written.ts'
+import { asWritten, emptyClaims, emptyLimits, numbersReadOtherwise, routeNamesOf } from './as-written.ts'
 import type { BrokerConfig } from './broker.ts'
 import type { ClusterConfig } from './cluster.ts'
 import { ConfigFaulty, type Fault, faultsOf, unknownKey } from './faults.ts'
 import { keysAt } from './known-keys.ts'
-import { parseYaml } from './parse-yaml.ts'
+import { parseYaml, parseYamlAsText } from './parse-yaml.ts'
 import type { ProviderConfig } from './provider.ts'
 import { completeProvider } from './providers.ts'
 import { namedRoutes, type RouteConfig } from './route.ts'
@@ -42,7 +42,7 @@ export async function loadConfig(path: string): Promise<Config> {
 export function parseConfig(source: string): Config {
   if (source.length > LARGEST_FILE)
     throw new ConfigFaulty([{ path: '', problem: 'is larger than 1 MB', mend: 'give the configuration, not another file' }])
-  return checkConfig(parseYaml(source))
+  return check(parseYaml(source), () => parseYamlAsText(source))
 }
 
 /**
@@ -50,8 +50,12 @@ export function parseConfig(source: string): Config {
  * applied once each key by itself is right, because they could not be judged before.
  */
 export function checkConfig(value: unknown): Config {
+  return check(value, undefined)
+}
+
+function check(value: unknown, asText: (() => unknown) | undefined): Config {
   const parsed = readForm(value)
-  const hidden = hiddenKeys(value)
+  const hidden = [...hiddenKeys(value), ...emptyClaims(value), ...(asText === undefined ? [] : numbersReadOtherwise(value, asText))]
   const names = routeNamesOf(value)
   if (!parsed.success) {
     const faults = faultsOf(parsed.error.issues, { root: value, keysAt: (path) => keysAt(configSchema, value, path) })

@@ -110,6 +110,8 @@ describe('advises on targets that would take the tokens of each other', () => {
       both({ kind: 'forward-token' }, idToken).map(({ path }) => path),
       ['routes.0.as'],
     )
+    // An access token names nobody but whom it is for.
+    assert.deepEqual(both({ kind: 'forward-token' }, forwarded('app')), [])
   })
   test('two routes, and two that a proxy asks about, yet not two paths of one service', () => {
     const two = (one: object, other: object) =>
@@ -131,17 +133,19 @@ describe('advises on targets that would take the tokens of each other', () => {
     assert.equal(two({ ...at('a.example', '/x'), forwardAuth: true }, { ...at('a.example', '/y'), forwardAuth: true }), 0)
   })
   test('nothing of a route that lets in other providers than the cluster', () => {
-    const config = configOf((draft) => {
-      proven(draft)
-      draft.providers['other'] = { ...draft.providers['corp'], issuer: 'https://other.example', audience: 'o' }
-      Object.assign(draft.clusters['prod'] ?? {}, { as: exchanged('k'), allow: { providers: ['corp'] } })
-      const match = { host: 'app.example', path: '/**' }
-      draft['routes'] = [{ match, allow: { provider: 'other' }, upstream: 'https://app.internal', as: exchanged('k') }]
-    })
-    assert.deepEqual(
-      advice(config).filter(({ problem }) => problem.includes('would take')),
-      [],
-    )
+    const advised = (allow: unknown) =>
+      advice(
+        configOf((draft) => {
+          proven(draft)
+          draft.providers['other'] = { ...draft.providers['corp'], issuer: 'https://other.example', audience: 'o' }
+          Object.assign(draft.clusters['prod'] ?? {}, { as: exchanged('k'), allow: { providers: ['corp'] } })
+          const match = { host: 'app.example', path: '/**' }
+          draft['routes'] = [{ match, allow, upstream: 'https://app.internal', as: exchanged('k') }]
+        }),
+      ).filter(({ problem }) => problem.includes('would take')).length
+    assert.equal(advised({ provider: 'other' }), 0)
+    // One rule that names no provider lets in all.
+    assert.equal(advised([{ provider: 'other' }, { groups: ['admins'] }]), 2)
   })
 })
 
@@ -167,6 +171,34 @@ test('a token names another target by whatever audience that takes tokens of the
   assert.deepEqual(others({ audience: 'a', resource: 'https://a.example' }, 'corp'), ['mandate', 'b'])
   assert.deepEqual(others({ audience: 'b' }, 'other'), ['a', 'https://a.example', 'd'])
   assert.deepEqual(others({ audience: 'b' }, 'constructor'), [])
+})
+
+describe('where nobody signs in', () => {
+  const machines = (own: string, other: object) =>
+    configOf((draft) => {
+      proven(draft)
+      Object.assign(draft.providers['corp'] ?? {}, { signIn: false, machineClients: ['robot'] })
+      draft.clusters = {}
+      const route = (host: string, how: object) => {
+        return { match: { host, path: '/**' }, allow: { callers: ['machine'] }, upstream: `https://${host}`, as: how }
+      }
+      draft['routes'] = [route('a.example', as({ audience: own })), route('b.example', other)]
+    })
+  const passed = { kind: 'forward-token', token: 'access-token', audience: 'b', passThroughOpen: true }
+  const advised = (own: string, other: object) => advice(machines(own, other)).filter(({ problem }) => problem.includes('would take'))
+
+  test('a token names another target that is sent bearers as they are', () => {
+    assert.equal(namesAnother(machines('a', passed), { audience: 'a' }, 'corp', ['a', 'b']), true)
+    assert.equal(namesAnother(machines('a', { ...passed, passThroughOpen: false }), { audience: 'a' }, 'corp', ['a', 'b']), false)
+  })
+  test('advises on a target that asks for the tokens of one that is sent bearers as they are', () => {
+    assert.deepEqual(
+      advised('b', passed).map(({ path }) => path),
+      ['routes.0.as', 'routes.1.as'],
+    )
+    assert.deepEqual(advised('a', passed), [])
+    assert.deepEqual(advised('b', { ...passed, passThroughOpen: false }), [])
+  })
 })
 
 test('advises on clusters that would take the tokens of each other', () => {

@@ -65,3 +65,8 @@ export function parseYaml(source: string): unknown {
     ])
   }
 }
+
+/** The same tree with every value as the text that stands in the file, for what `parseYaml` took. Tags say nothing in it. */
+export function parseYamlAsText(source: string): unknown {
+  return parseDocument(source, { schema: 'failsafe', resolveKnownTags: false, merge: false }).toJS({ maxAliasCount: 100 })
+}

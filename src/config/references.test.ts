@@ -63,6 +63,10 @@ describe('refuses', () => {
     }
     delete process.env['MANDATE_TEST_SECRET']
   })
+  test('a name that is no variable, though every object has something of it', () => {
+    for (const env of ['toString', 'constructor', '__proto__', 'hasOwnProperty'])
+      assert.throws(() => secretSource({ env }).read(), unreadable(/is not set or empty$/), env)
+  })
 })
 
 describe('reads', () => {

@@ -6,6 +6,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Secret } from '../secret.ts'
+import { environmentVariable } from './environment.ts'
 import type { Reference } from './values.ts'
 
 /** A reference that cannot be read. Its message names the reference, never the value. */
@@ -26,7 +27,7 @@ export function secretSource(reference: Reference): SecretSource {
   if ('env' in reference) {
     const { env } = reference
     return {
-      read: () => nonEmpty(process.env[env], `the environment variable ${env} is not set or empty`),
+      read: () => nonEmpty(environmentVariable(env), `the environment variable ${env} is not set or empty`),
       version: () => 'env',
     }
   }

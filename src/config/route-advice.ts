@@ -78,17 +78,32 @@ function adviceOn(route: RouteConfig, at: number, severalProviders: boolean): Fa
   return severalProviders ? [...found, ...ofAnyProvider(allow, `routes.${at}.allow`)] : found
 }
 
+/** Whether a rule lets in the people of every provider, and says nothing of them but that they are people. */
+export function isForAnybody({ callers, providers, ...said }: RouteConfig['allow'][number]): boolean {
+  return callers.includes('person') && providers === undefined && Object.values(said).every((value) => value === undefined)
+}
+
+/** What is wrong with such a rule where there are several providers. */
+export const FOR_ANYBODY = {
+  problem: 'takes people of any provider, and of every one that is configured later',
+  mend: 'name the providers whose people are meant in allow.providers',
+} as const
+
 const SAID = { groups: 'a group', claims: 'a claim', scopes: 'a scope' } as const
 
-/** Rules that rest on what one issuer says, and take the word of all of them. */
+/** Rules that rest on what one issuer says and take the word of all of them, or let in whoever any of them vouches for. */
 function ofAnyProvider(allow: RouteConfig['allow'], path: string): Fault[] {
-  return (['groups', 'claims', 'scopes'] as const)
+  const open = allow.flatMap((rule, at) =>
+    isForAnybody(rule) ? [{ path: allow.length === 1 ? path : `${path}.${at}`, ...FOR_ANYBODY }] : [],
+  )
+  const said = (['groups', 'claims', 'scopes'] as const)
     .filter((key) => allow.some((rule) => rule[key] !== undefined && rule.providers === undefined))
     .map((key) => ({
       path: `${path}.${key}`,
       problem: `counts ${SAID[key]} of this name from any provider`,
       mend: `name the providers in allow.providers whose ${key} are meant`,
     }))
+  return [...open, ...said]
 }
 
 /** A path under one that others may use: in a spelling that the service takes for the same, they come in by the wider one. */

@@ -42,7 +42,10 @@ describe('a route is refused', () => {
     test(`with the scope ${JSON.stringify(scope)}`, () => refused({ allow: { scopes: [scope] } }, /^routes\.0\.allow\.scopes\.0/))
 
   test('with conditions that say nothing', () => {
-    refused({ allow: { scopes: [] } }, /^routes\.0\.allow\.scopes \| is empty/)
+    for (const key of ['callers', 'providers', 'groups', 'scopes'])
+      refused({ allow: { [key]: [] } }, new RegExp(`^routes\\.0\\.allow\\.${key} \\| is empty`))
+    refused({ allow: { claims: { '': ['x'] } } }, /^routes\.0\.allow\.claims/)
+    refused({ allow: { group: ['x'] } }, /^routes\.0\.allow\.group \| is not a key/)
     refused({ allow: { claims: { tenant: [] } } }, /^routes\.0\.allow\.claims\.tenant \| is empty/)
     refused({ allow: { claims: { tenant: [''] } } }, /^routes\.0\.allow\.claims\.tenant\.0/)
     refused({ allow: [] }, /^routes\.0\.allow \| is empty/)
@@ -66,6 +69,24 @@ describe('a route is refused', () => {
     refused({ upstream: { servers: ['http://a'], health: { path: 'x' } } }, /^routes\.0\.upstream\.health\.path/)
     refused({ upstream: { env: 'NOT_SET_ANYWHERE' } }, /^routes\.0\.upstream \| the environment variable NOT_SET_ANYWHERE is not set/)
     refused({ upstream: undefined, forwardAuth: true }, /^routes\.0\.forwardAuth \| has nowhere to be asked/)
+  })
+
+  test('that a proxy forwards, with what is for whoever forwards', () => {
+    const asking = (changes: Record<string, unknown>) =>
+      faultsAfter((draft) => {
+        withRoutes(route({ upstream: undefined, forwardAuth: true, ...changes }))(draft)
+        draft.listen['forwardAuth'] = { port: 0, trusted: ['10.0.0.0/8'] }
+      })
+    for (const [changes, fault] of [
+      [{ upstream: 'https://app.svc' }, /^routes\.0\.upstream \| stands beside forwardAuth/],
+      [{ websockets: true }, /^routes\.0\.websockets \| is for the proxy/],
+      [{ as: { kind: 'forward-token', audience: 'app' } }, /^routes\.0\.as \| cannot be done by a proxy/],
+    ] as const) {
+      const faults = asking(changes)
+      assert.equal(faults.length, 1, faults.join('\n'))
+      assert.match(faults[0] ?? '', fault)
+    }
+    assert.deepEqual(asking({}), [])
   })
 
   test('with a credential that would go over plain http, unless it is opened in so many words', () => {
@@ -140,7 +161,13 @@ describe('a route is refused', () => {
   test('that says who asks in a header that m2m adds, or takes the bearer there, or in one of browsers and proxies', () => {
     refused({ identity: { m2m: true, headers: { 'x-m2m-client-id': 'name' } } }, /^routes\.0\.identity\.headers\.x-m2m-client-id/)
     refused({ identity: { m2m: true }, bearerHeader: 'X-M2M-Scope' }, /^routes\.0\.bearerHeader/)
-    for (const name of ['Sec-Fetch-Site', 'Sec-WebSocket-Protocol', 'HTTP2-Settings', 'Proxy-Connection', 'Content-Encoding']) {
+    for (const name of [
+      ...['Sec-Fetch-Site', 'Sec-WebSocket-Protocol', 'HTTP2-Settings', 'Proxy-Connection', 'Content-Encoding', 'Content-Range'],
+      ...['Accept-Encoding', 'If-Match', 'If-None-Match', 'Date', 'Set-Cookie', 'Origin', 'Content-Length', 'Content-Type'],
+      ...['Transfer-Encoding', 'Upgrade', 'TE', 'Trailer', 'Keep-Alive', 'Expect', 'Location', 'X-Forwarded-For', 'X-Forwarded-Proto'],
+      ...['X-Forwarded-Host', 'Forwarded', 'X-Real-IP', 'WWW-Authenticate', 'Referer', 'Range', 'Accept', 'User-Agent'],
+      ...['Proxy-Authorization', 'Access-Control-Allow-Origin', 'Impersonate-User'],
+    ]) {
       refused({ bearerHeader: name }, /^routes\.0\.bearerHeader/)
       refused({ identity: { headers: { [name]: 'subject' } } }, /^routes\.0\.identity\.headers/)
     }
@@ -150,6 +177,8 @@ describe('a route is refused', () => {
     refused({ bearerHeader: 'X-Mandate-Subject' }, /^routes\.0\.bearerHeader/)
     refused({ bearerHeader: 'X-Who', identity: { headers: { 'x-who': 'subject' } } }, /^routes\.0\.bearerHeader/)
     refused({ identity: { headers: { 'X-Who': 'subject', 'x-who': 'issuer' } } }, /^routes\.0\.identity\.headers\.x-who/)
+    // Beside m2m alone it is another header's name.
+    assert.deepEqual(faultsAfter(withRoutes(route({ bearerHeader: 'X-M2M-Client-ID', identity: { headers: { 'X-Who': 'subject' } } }))), [])
     refused({ identity: { headers: { 'X-Who': 'password' } } }, /^routes\.0\.identity\.headers\.X-Who/)
   })
 })

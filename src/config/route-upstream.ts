@@ -26,6 +26,7 @@ for (const [address, bits] of [
 }
 OF_THE_MACHINE.addSubnet('fe80::', 10, 'ipv6')
 OF_THE_MACHINE.addAddress('fd00:ec2::254', 'ipv6')
+OF_THE_MACHINE.addAddress('fd00:ec2::23', 'ipv6')
 OF_THE_MACHINE.addAddress('fd20:ce::254', 'ipv6')
 const NAMES_OF_THE_MACHINE = new Set([
   'metadata',
@@ -33,6 +34,7 @@ const NAMES_OF_THE_MACHINE = new Set([
   'metadata.goog',
   'instance-data',
   'instance-data.ec2.internal',
+  'metadata.tencentyun.com',
 ])
 
 function isOfTheMachine(hostname: string): boolean {

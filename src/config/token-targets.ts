@@ -12,7 +12,7 @@ export interface TokenTarget {
   /** Where it stands in the file. */
   readonly path: string
   readonly as: Sent
-  /** The providers whose tokens it may be sent: those of logins, or what bearers are exchanged for as well. */
+  /** The providers whose tokens it may be sent: those of logins, and of bearers what they are exchanged for, or themselves. */
   readonly providers: readonly ProviderConfig[]
   /** Where the tokens go. Targets that share one of these are one service. */
   readonly services: readonly string[]
@@ -21,7 +21,7 @@ export interface TokenTarget {
 export function tokenTargets({ clusters, routes, providers }: Parts): TokenTarget[] {
   const all = Object.values(providers)
   const allowed = (as: Sent, names: ReadonlySet<string> | undefined) =>
-    all.filter(({ name, signIn }) => (signIn || as.kind === 'token-exchange') && names?.has(name) !== false)
+    all.filter(({ name, signIn }) => (signIn || takesBearers(as)) && names?.has(name) !== false)
   return [
     ...Object.values(clusters).flatMap(({ name, as, allow, server }): TokenTarget[] =>
       as.kind === 'impersonate'
@@ -35,6 +35,11 @@ export function tokenTargets({ clusters, routes, providers }: Parts): TokenTarge
           [{ path: `routes.${at}`, as, providers: allowed(as, namedIn(allow)), services: upstream?.servers ?? [`host ${match.host}`] }],
     ),
   ]
+}
+
+/** Whether a bearer gets as far as the target: exchanged for another, or as it is. */
+function takesBearers(as: Sent): boolean {
+  return as.kind === 'token-exchange' || as.passThroughOpen
 }
 
 /** Providers of whom one rule at least speaks; undefined for all. */

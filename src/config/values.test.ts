@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { isLoopbackHost } from './loopback.ts'
-import { cidr, duration, name, origin, port, reference, secureUrl, size } from './values.ts'
+import { cidr, duration, name, origin, port, reference, secureUrl, size, text } from './values.ts'
 
 interface Schema<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false }
@@ -42,7 +42,7 @@ describe('a duration', () => {
   })
   test('is read in milliseconds', () => {
     assert.deepEqual(
-      ['250ms', '30s', '30m', '8h', '365d'].map((text) => parsed(duration, text)),
+      ['250ms', '30s', '30m', '8h', '365d'].map((written) => parsed(duration, written)),
       [250, 30_000, 1_800_000, 28_800_000, 31_536_000_000],
     )
   })
@@ -62,7 +62,7 @@ describe('a size', () => {
   })
   test('is read in bytes', () => {
     assert.deepEqual(
-      ['64kB', '3MB', '1GB'].map((text) => parsed(size, text)),
+      ['64kB', '3MB', '1GB'].map((written) => parsed(size, written)),
       [64_000, 3_000_000, 1_000_000_000],
     )
   })
@@ -147,6 +147,20 @@ test('a port refuses what is none', () => {
 test('a reference is env or file and nothing more', () => {
   refusesAll(reference, ['x', '', {}, { env: '' }, { file: '' }, { env: 'A', file: 'b' }, { env: 'A', x: 1 }, { env: 1 }, null, []])
   assert.deepEqual(parsed(reference, { env: 'A' }), { env: 'A' })
+})
+
+describe('text of the environment', () => {
+  test('refuses a variable that is not set, also by a name that every object has something of', () => {
+    refusesAll(
+      text,
+      ['MANDATE_TEST_NOT_SET', 'toString', 'constructor', '__proto__', 'hasOwnProperty'].map((env) => ({ env })),
+    )
+  })
+  test('is that of the variable', () => {
+    process.env['MANDATE_TEST_TEXT'] = 'found'
+    assert.equal(parsed(text, { env: 'MANDATE_TEST_TEXT' }), 'found')
+    delete process.env['MANDATE_TEST_TEXT']
+  })
 })
 
 test('loopback is what no other machine can reach', () => {

@@ -1,6 +1,7 @@
 /** The scalar forms that configuration values take: references to secrets, durations, sizes, names, addresses. */
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { environmentVariable } from './environment.ts'
 import { isLoopbackHost } from './loopback.ts'
 
 /**
@@ -20,8 +21,8 @@ export function textOf(what: string) {
     .union([z.string().min(1), z.strictObject({ env: z.string().min(1) })], { error: `expected ${what} or { env: NAME }` })
     .transform((value, context): string => {
       if (typeof value === 'string') return value
-      const found = process.env[value.env]
-      if (found !== undefined && found !== '') return found
+      const found = environmentVariable(value.env)
+      if (found !== undefined) return found
       context.addIssue({
         code: 'custom',
         message: `the environment variable ${value.env} is not set`,

@@ -3,7 +3,7 @@
  * is never two.
  *
  * Security: a principal is `iss` + `sub`. Name and e-mail are attributes: an e-mail counts only with `email_verified`
- * true (not "true"). Groups decide about rights, so a groups claim of another shape refuses the whole token instead of
+ * true (not "true"), whatever the configuration takes from it: many issuers let people write their own. Groups decide about rights, so a groups claim of another shape refuses the whole token instead of
  * being read in part: a dropped entry could be the one that a rule denies.
  */
 import type { ProviderConfig } from '../config/provider.ts'
@@ -20,8 +20,8 @@ const MOST_GROUPS = 2_000
 /** Throws Refusal `token_claims_invalid`. */
 export function principalOf(kind: PrincipalKind, claims: VerifiedClaims, config: Naming): Principal {
   if (claims.sub === undefined) throw new Refusal('token_claims_invalid', { detail: 'sub is missing' })
-  const name = attribute(claims[config.claims.name])
-  const email = claims['email_verified'] === true ? attribute(claims['email']) : undefined
+  const name = attribute(counting(claims, config.claims.name))
+  const email = attribute(counting(claims, 'email'))
   const kubernetesUser = kubernetesUserOf(claims, config)
   const actor = actorOf(claims, config)
   return Object.freeze({
@@ -29,7 +29,7 @@ export function principalOf(kind: PrincipalKind, claims: VerifiedClaims, config:
     provider: config.name,
     issuer: claims.iss,
     subject: claims.sub,
-    groups: groupsOf(claims[config.claims.groups]),
+    groups: groupsOf(counting(claims, config.claims.groups)),
     ...(name === undefined ? {} : { name }),
     ...(email === undefined ? {} : { email }),
     ...(kubernetesUser === undefined ? {} : { kubernetesUser }),
@@ -38,33 +38,38 @@ export function principalOf(kind: PrincipalKind, claims: VerifiedClaims, config:
   })
 }
 
-/**
- * What rules may look at: text, numbers and truth values as text, and lists of them. Anything else says nothing. An
- * e-mail counts only when it is verified.
- */
+/** What a claim says; undefined when it is missing, or an e-mail that is not verified. */
+function counting(claims: VerifiedClaims, claim: string): unknown {
+  return Object.hasOwn(claims, claim) && (claim !== 'email' || claims['email_verified'] === true) ? claims[claim] : undefined
+}
+
+/** What rules may look at: text, whole numbers and truth values as text, and lists of them. Anything else says nothing. */
 function ruledClaims(claims: VerifiedClaims, { ruleClaims }: Naming): Readonly<Record<string, readonly string[]>> {
   const said = ruleClaims
-    .filter((claim) => Object.hasOwn(claims, claim) && (claim !== 'email' || claims['email_verified'] === true))
-    .map((claim): [string, readonly string[]] => {
-      const value = claims[claim]
+    .map((claim): [string, unknown] => [claim, counting(claims, claim)])
+    .filter(([, value]) => value !== undefined)
+    .map(([claim, value]): [string, readonly string[]] => {
       const list: unknown[] = Array.isArray(value) ? value : [value]
-      return [claim, Object.freeze(list.filter((one) => ['string', 'number', 'boolean'].includes(typeof one)).map(String))]
+      return [claim, Object.freeze(list.filter(hasOneText).map(String))]
     })
   return Object.freeze(Object.fromEntries(said))
 }
 
-/** The claim that `kubernetes.user` names, when it is text that may name somebody; an e-mail only when verified. */
+/** Numbers of many digits are rounded when JSON is read: then neighbours would be one. */
+function hasOneText(value: unknown): boolean {
+  return typeof value === 'string' || typeof value === 'boolean' || Number.isSafeInteger(value)
+}
+
+/** The claim that `kubernetes.user` names, when it is text that may name somebody. */
 function kubernetesUserOf(claims: VerifiedClaims, config: Naming): string | undefined {
-  const { user } = config.kubernetes
-  if (user === 'email' && claims['email_verified'] !== true) return undefined
-  const value = claims[user]
+  const value = counting(claims, config.kubernetes.user)
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
 /** The claims that /whoami may show; an unverified e-mail is nobody's and is left out. */
 export function shownClaims(claims: VerifiedClaims, config: Naming): Readonly<Record<string, unknown>> {
-  const may = (claim: string) => Object.hasOwn(claims, claim) && (claim !== 'email' || claims['email_verified'] === true)
-  return Object.freeze(Object.fromEntries(config.claims.whoami.filter(may).map((claim) => [claim, claims[claim]])))
+  const shown = config.claims.whoami.map((claim) => [claim, counting(claims, claim)] as const)
+  return Object.freeze(Object.fromEntries(shown.filter(([, value]) => value !== undefined)))
 }
 
 /** A list of text; one text counts as a list of one; absence as none. */

@@ -23,7 +23,7 @@ async function stage(t: TestContext, changes: Readonly<Record<string, unknown>> 
   const provider = createOidcProvider(providerConfig(issuer.url, changes), {
     clock,
     log,
-    http: createIssuerHttp({ limits: { callMs: 300 } }),
+    http: createIssuerHttp({ limits: { callMs: 1_500 } }),
   })
   t.after(() => provider.close())
   const now = () => Math.floor(clock.now() / 1000)
@@ -101,8 +101,17 @@ test('says of each error whose trouble it is, and repeats no word that is not re
     [oauthError(400, 'unauthorized_client'), 'client-refused', 'unauthorized_client'],
     [oauthError(400, 'unsupported_grant_type'), 'client-refused', 'unsupported_grant_type'],
     [oauthError(400, 'interaction_required'), 'needs-interaction', 'interaction_required'],
+    [oauthError(400, 'login_required'), 'needs-interaction', 'login_required'],
+    [oauthError(400, 'consent_required'), 'needs-interaction', 'consent_required'],
+    [oauthError(400, 'account_selection_required'), 'needs-interaction', 'account_selection_required'],
+    [oauthError(400, 'unmet_authentication_requirements'), 'needs-interaction', 'unmet_authentication_requirements'],
+    [oauthError(400, 'server_error'), 'unavailable', 'server_error'],
     [oauthError(400, 'temporarily_unavailable'), 'unavailable', 'temporarily_unavailable'],
     [oauthError(500, 'invalid_grant'), 'unavailable', 'status_500'],
+    [oauthError(302, 'invalid_grant'), 'unavailable', 'status_302'],
+    // Where no error is named nothing was refused.
+    [(response) => void response.writeHead(404, { 'content-type': 'text/html' }).end('secret-content'), 'unavailable', 'status_404'],
+    [(response) => void response.writeHead(400, { 'content-type': 'application/json' }).end('{}'), 'unavailable', 'status_400'],
     [oauthError(200, 'invalid_grant'), 'unavailable', 'answer_invalid'],
   ]
   for (const [answer, result, reason] of expected) {
@@ -110,6 +119,18 @@ test('says of each error whose trouble it is, and repeats no word that is not re
     assert.deepEqual(await exchange(), { result, reason })
   }
 })
+
+for (const [status, error] of [
+  [429, 'temporarily_unavailable'],
+  [429, 'invalid_grant'],
+  [400, 'slow_down'],
+  [503, 'slow_down'],
+] as const)
+  test(`has asked too much of an issuer that answers ${status} with ${error}`, async (t) => {
+    const { issuer, exchange } = await stage(t)
+    issuer.answer('/token', oauthError(status, error))
+    assert.deepEqual(await exchange(), { result: 'too-many', retryAfterSeconds: 5 })
+  })
 
 test('is told how long to wait, within bounds', async (t) => {
   const { issuer, clock, exchange } = await stage(t)
@@ -123,7 +144,7 @@ test('is told how long to wait, within bounds', async (t) => {
   ]
   for (const [header, retryAfterSeconds] of waits) {
     issuer.answer('/token', oauthError(429, 'slow_down', header === undefined ? undefined : { 'retry-after': header }))
-    assert.deepEqual(await exchange(), { result: 'too-many', retryAfterSeconds }, String(header))
+    assert.deepEqual(await exchange({ subject: `told-${header}` }), { result: 'too-many', retryAfterSeconds }, String(header))
     await clock.advance(retryAfterSeconds * 1000)
   }
 })
@@ -221,7 +242,8 @@ test('what it says while others were under way counts to the later end', async (
   })
   await Promise.all([exchange(), exchange()])
   await clock.advance(10_000)
-  assert.deepEqual(await exchange(), { result: 'too-many', retryAfterSeconds: 20 })
+  assert.deepEqual(await exchange({ subject: 'user-bob' }), { result: 'too-many', retryAfterSeconds: 20 })
+  assert.deepEqual(await exchange(), { result: 'too-many', retryAfterSeconds: 50 })
 })
 
 test('a long wait that one caller was told keeps the others out for half a minute at most; then one of them tries', async (t) => {
@@ -229,14 +251,16 @@ test('a long wait that one caller was told keeps the others out for half a minut
   issuer.answer('/token', oauthError(429, 'slow_down', { 'retry-after': '3600' }))
   assert.deepEqual(await exchange(), { result: 'too-many', retryAfterSeconds: 3_600 })
   await clock.advance(30_000)
-  answer(jwt())
-  const results = await Promise.all([exchange(), exchange(), exchange()])
+  answer(jwt({ sub: 'user-bob' }))
+  const bob = { subject: 'user-bob' }
+  const results = await Promise.all([exchange(bob), exchange(bob), exchange(bob)])
   assert.deepEqual(
     results.map(({ result }) => result),
     ['exchanged', 'too-many', 'too-many'],
   )
-  assert.equal((await exchange()).result, 'exchanged')
+  assert.equal((await exchange(bob)).result, 'exchanged')
   assert.equal(issuer.count('/token'), 3)
+  assert.deepEqual(await exchange(), { result: 'too-many', retryAfterSeconds: 3_570 })
 })
 
 test('where nobody is named to ask for, no JWT is taken', async (t) => {
