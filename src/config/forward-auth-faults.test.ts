@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { configOf, type Draft, faultsAfter } from './config.fake.ts'
-import { forwardAuthAdvice } from './forward-auth-faults.ts'
+import { type Draft, faultsAfter } from './config.fake.ts'
 
 const asked = (keys: object = {}) => ({ port: 0, trusted: ['10.0.0.0/8'], ...keys })
 const route = (host: string, keys: object = { forwardAuth: true }) => ({ match: { host, path: '/**' }, allow: {}, ...keys })
@@ -65,25 +64,4 @@ describe('no proxy may ask', () => {
     on(asked(), [{ ...route('mandate.example'), match: { host: 'mandate.example', path: '/app/**' }, allow: { callers: ['machine'] } }]),
     'routes.0.forwardAuth | is on the sign-in host, whose login cookie the proxy would send to the service | give it a host of its own, or name an upstream instead',
   )
-})
-
-describe('it is advised', () => {
-  const advisedAt = (change: (draft: Draft) => unknown) =>
-    forwardAuthAdvice(configOf(change)).map(({ path, problem }) => `${path} ${problem}`)
-  const PLAIN = "listen.forwardAuth is plain http beyond loopback: whoever is on that network reads callers' cookies and bearers"
-
-  test('to use TLS beyond loopback', () => {
-    assert.deepEqual(advisedAt(on(asked({ host: '0.0.0.0' }))), [PLAIN])
-    assert.deepEqual(advisedAt(on(asked({ host: '0.0.0.0', cert: { file: 'c' }, key: { file: 'k' } }))), [])
-    assert.deepEqual(advisedAt(on(asked())), [])
-  })
-
-  test('to have a route that is asked about', () => {
-    const served = [route('app.example', { upstream: 'http://127.0.0.1:1' })]
-    assert.deepEqual(advisedAt(on(asked(), served)), ['listen.forwardAuth has no route to decide on'])
-    assert.deepEqual(
-      advisedAt(() => undefined),
-      [],
-    )
-  })
 })

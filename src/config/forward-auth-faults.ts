@@ -1,5 +1,5 @@
 /**
- * How proxies must not be let ask, and what is unwise about it.
+ * How proxies must not be let ask.
  *
  * Security: whoever may ask says what is decided on (oauth2-proxy CVE-2026-40575), so nobody may until proxies are listed.
  * The proxy sends the service what its caller sent, the cookie of that host with it: on the sign-in host that would be the
@@ -7,7 +7,6 @@
  */
 import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
-import { isLoopbackHost } from './loopback.ts'
 import { wideRanges } from './proxy-ranges.ts'
 
 type Parts = Pick<Config, 'listen' | 'routes' | 'publicUrl'>
@@ -41,20 +40,4 @@ function onSignInHost(routes: Config['routes'], signInHost: string): Fault[] {
         ]
       : [],
   )
-}
-
-/** What is legal but unwise about it (`advice.ts`). */
-export function forwardAuthAdvice({ listen: { forwardAuth: on }, routes }: Parts): Fault[] {
-  if (on === undefined) return []
-  const found: Fault[] = []
-  if (on.cert === undefined && !isLoopbackHost(on.host)) {
-    found.push({
-      path: 'listen.forwardAuth',
-      problem: "is plain http beyond loopback: whoever is on that network reads callers' cookies and bearers",
-      mend: 'give cert and key, or let only the proxies onto that network',
-    })
-  }
-  if (!routes.some(({ forwardAuth }) => forwardAuth))
-    found.push({ path: 'listen.forwardAuth', problem: 'has no route to decide on', mend: 'write forwardAuth: true on one, or remove it' })
-  return found
 }

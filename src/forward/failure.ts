@@ -6,6 +6,14 @@ export const CONNECT_LATE = 'connecting took too long'
 /** That an answer was begun, be it by one byte, and no head of it came. */
 export const BROKE_OFF = 'it began an answer and gave no head that can be read'
 
+/** The one answer of 1xx that undici does not pass over. */
+const CONTINUED = 'it said 100 Continue, for which nobody asked'
+
+/** How an answer ended that was begun: undici says this of nothing else while a request waits. */
+export function howItBroke(error: Error): string {
+  return error.message === 'bad response' ? CONTINUED : BROKE_OFF
+}
+
 /** Why the upstream could not be reached, from a closed list of words: error messages of libraries are not repeated. */
 export function causeOf(error: Error): string {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''

@@ -3,7 +3,7 @@ import { suite, test } from 'node:test'
 import fc from 'fast-check'
 import { bearerCredential, type Credential, impersonationCredential, present } from '../credential.ts'
 import { Secret } from '../secret.ts'
-import { inboundHeaders, outboundHeaders } from './header-boundary.ts'
+import { inboundHeaders, outboundHeaders, switchedHeaders } from './header-boundary.ts'
 
 const bearer = bearerCredential(new Secret('token-of-the-caller'), Number.MAX_SAFE_INTEGER)
 const impersonation = impersonationCredential({
@@ -88,6 +88,118 @@ suite('the header boundary', () => {
     )
   })
 
+  test('what clients of the API server say passes as it came, in its order', () => {
+    const lines = [
+      'Accept',
+      'Accept-Encoding',
+      'accept-language',
+      'Content-Type',
+      'Content-Length',
+      'Content-Encoding',
+      'User-Agent',
+      'If-None-Match',
+      'If-Match',
+      'If-Modified-Since',
+      'Kubectl-Command',
+      'Kubectl-Session',
+      'traceparent',
+      'tracestate',
+      'X-Stream-Protocol-Version',
+    ].flatMap((name, at) => [name, `value ${at}`])
+    assert.deepEqual(outboundHeaders(lines, bearer), [...lines, ...present(bearer).flat()])
+  })
+
+  test('a change of protocol is asked for without what belongs to a body, in our words', () => {
+    const asked = { protocol: 'websocket', subprotocols: ['v5.channel.k8s.io', 'v4.channel.k8s.io'] }
+    const own = ['Sec-WebSocket-Key', 'k', 'sec-websocket-version', '13', 'Origin', 'https://x.example', 'X-Stream-Protocol-Version', 'v4']
+    const others = ['Content-Type', 'a/b', 'Content-Length', '1', 'Content-Encoding', 'gzip', 'Upgrade', 'h2c', 'Connection', 'Cookie']
+    const hidden = ['Sec-WebSocket-Protocol', 'base64url.bearer.authorization.k8s.io.x', 'Sec-WebSocket-Extensions', 'x']
+    const ours = ['Connection', 'Upgrade', 'Upgrade', 'websocket', 'Sec-WebSocket-Protocol', 'v5.channel.k8s.io, v4.channel.k8s.io']
+    const dressed = present(bearer).flat()
+    assert.deepEqual(outboundHeaders([...own, ...others, ...hidden], bearer, asked), [...own, ...ours, ...dressed])
+    assert.deepEqual(outboundHeaders([], bearer, { protocol: 'SPDY/3.1', subprotocols: [] }), [
+      ...['Connection', 'Upgrade', 'Upgrade', 'SPDY/3.1'],
+      ...dressed,
+    ])
+    // A handshake that nobody asks for is none.
+    assert.deepEqual(outboundHeaders(own.slice(0, 6), bearer), dressed)
+  })
+
+  test('of the answer to that, what says more than its protocol passes, and nothing else', () => {
+    const said = [
+      ['Sec-WebSocket-Accept', 'x'],
+      ['sec-websocket-protocol', 'v5.channel.k8s.io'],
+      ['X-Stream-Protocol-Version', 'v4'],
+      ['Audit-ID', 'a'],
+    ] as const
+    const more = [
+      ['Connection', 'close'],
+      ['Upgrade', 'h2c'],
+      ['Set-Cookie', 'a=b'],
+      ['Sec-WebSocket-Extensions', 'x'],
+      ['X-Stream-Protocol-Version', 'a\x01'],
+    ] as const
+    assert.deepEqual(switchedHeaders([...said, ...more], { protocol: 'websocket', subprotocols: [] }), [
+      ['Connection', 'Upgrade'],
+      ['Upgrade', 'websocket'],
+      ...said,
+    ])
+  })
+
+  test('what the API server answers passes as it came, in its order', () => {
+    const lines = [
+      'Content-Type',
+      'Content-Length',
+      'content-encoding',
+      'ETag',
+      'Last-Modified',
+      'Expires',
+      'Vary',
+      'Date',
+      'Retry-After',
+      'Warning',
+      'Audit-Id',
+      'X-Kubernetes-Pf-Flowschema-Uid',
+      'X-Kubernetes-Pf-Prioritylevel-Uid',
+      'Allow',
+    ].map((name, at) => [name, `value ${at}`] as const)
+    assert.deepEqual(inboundHeaders(lines, '/clusters/prod'), [...lines, ['Cache-Control', 'no-cache, private']])
+  })
+
+  test('of two lines that could each be believed only the first passes; a warning is one of several', () => {
+    for (const name of ['Content-Type', 'Content-Length', 'Content-Encoding', 'Date', 'ETag', 'Last-Modified', 'Expires'])
+      assert.deepEqual(
+        inboundHeaders(
+          [
+            [name, 'one'],
+            [name.toLowerCase(), 'two'],
+          ],
+          '',
+        ).slice(0, -1),
+        [[name, 'one']],
+        name,
+      )
+    assert.deepEqual(
+      inboundHeaders(
+        [
+          ['Location', '/a'],
+          ['location', '/b'],
+          ['Cache-Control', 'no-store'],
+          ['cache-control', 'max-age=9'],
+          ['Warning', '1'],
+          ['Warning', '2'],
+        ],
+        '',
+      ),
+      [
+        ['Location', '/a'],
+        ['Cache-Control', 'no-store, private'],
+        ['Warning', '1'],
+        ['Warning', '2'],
+      ],
+    )
+  })
+
   test('groups and extras of an impersonation are lines of their own', () => {
     const out = linesOf(outboundHeaders([], impersonation))
     assert.deepEqual(
@@ -118,20 +230,6 @@ suite('the header boundary', () => {
       'x-anything',
     ].map((name) => [name, 'x'] as const)
     assert.deepEqual(inboundHeaders(lines, '/clusters/prod'), [['Cache-Control', 'no-cache, private']])
-  })
-
-  test('of two content types only the first is passed on, the one that was judged', () => {
-    const passed = inboundHeaders(
-      [
-        ['Content-Type', 'application/json'],
-        ['content-type', 'text/html'],
-      ],
-      '/clusters/prod',
-    )
-    assert.deepEqual(
-      passed.filter(([name]) => name.toLowerCase() === 'content-type'),
-      [['Content-Type', 'application/json']],
-    )
   })
 
   for (const [location, passed] of [

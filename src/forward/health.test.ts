@@ -27,7 +27,10 @@ function stage(t: TestContext, names: readonly string[], random = () => 0) {
       if (status === 0) throw new Refusal('upstream_unavailable', { detail: 'connection refused' })
       if (status < 0)
         return new Promise((resolve) => {
-          request.cut.listen(() => resolve({ bytes: 0, end: 'aborted' }))
+          request.cut.listen(() => {
+            closed.push(`check of ${server}`)
+            resolve({ bytes: 0, end: 'aborted' })
+          })
         })
       assert.equal(await onHead({ status, headers: [] }), undefined, 'nothing of the answer is read')
       return { bytes: 0, end: 'complete' }
@@ -55,6 +58,7 @@ suite('health checks', () => {
     ['cannot be reached', 0],
     ['answers 500', 500],
     ['answers 404', 404],
+    ['answers 400', 400],
     ['answers 101', 101],
   ] as const) {
     test(`a server that ${what} so many times in a row is out, and back after so many good answers`, async (t) => {
@@ -118,7 +122,7 @@ suite('health checks', () => {
     assert.equal(asked.length, 1)
     await checks.stop()
     await clock.advance(60_000)
-    assert.deepEqual([asked.length, closed, clock.pending, well()], [1, ['http://a:1'], 0, [true]])
+    assert.deepEqual([asked.length, closed, clock.pending, well()], [1, ['check of http://a:1', 'http://a:1'], 0, [true]])
   })
 
   test('do not begin all at once', async (t) => {

@@ -93,6 +93,16 @@ suite('an upstream over HTTP', () => {
     })
   }
 
+  test('the refusal of a Continue that nobody asked for says what it was; that of another half of a head does not', async (t) => {
+    for (const [said, detail] of [
+      ['HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', 'it said 100 Continue, for which nobody asked'],
+      ['HTTP/1.1 200', 'it began an answer and gave no head that can be read'],
+    ] as const) {
+      const { upstream } = await stage(t, (socket) => void socket.end(said))
+      await assert.rejects(fetchBy(upstream), (error: unknown) => error instanceof Refusal && error.detail === detail)
+    }
+  })
+
   for (const [what, answer] of [
     ['resets within its body', (socket) => socket.write(`${chunked}5\r\nhello\r\n`, () => setTimeout(() => socket.resetAndDestroy(), 20))],
     [

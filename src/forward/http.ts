@@ -10,9 +10,10 @@ import type { Writable } from 'node:stream'
 import { buildConnector, type Dispatcher, errors, Pool } from 'undici'
 import type { HeaderLine } from '../credential.ts'
 import { Refusal } from '../errors.ts'
-import { BROKE_OFF, causeOf } from './failure.ts'
+import { causeOf, howItBroke } from './failure.ts'
 import { endsByClosing } from './framing.ts'
 import { askUpgrade, KEEP_ALIVE_MS } from './http-upgrade.ts'
+import { isLastOnConnection } from './last-on-connection.ts'
 import { type Resets, tellingResets } from './resets.ts'
 import { passedOn } from './spent-buffers.ts'
 import type { Forwarded, OnHead, Upstream, UpstreamHead, UpstreamRequest } from './upstream.ts'
@@ -121,7 +122,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
     cut.listen(this.#abort)
     this.#expectProgress()
-    pool.dispatch({ method: method as Dispatcher.HttpMethod, path, headers, body: body ?? null }, this)
+    const asked: Dispatcher.DispatchOptions = { method: method as Dispatcher.HttpMethod, path, headers, body: body ?? null }
+    if (isLastOnConnection(method, body !== undefined)) asked.reset = true
+    pool.dispatch(asked, this)
     return this.#done.promise
   }
 
@@ -245,7 +248,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (error instanceof errors.HeadersTimeoutError) return this.#fail(new Refusal('upstream_timeout'))
     if (isNoAnswer(error)) return this.#fail(new Refusal('upstream_broke', { detail: 'its answer is not HTTP/1.1 within our bounds' }))
     this.#fail(
-      this.#begun ? new Refusal('upstream_broke', { detail: BROKE_OFF }) : new Refusal('upstream_unavailable', { detail: causeOf(error) }),
+      this.#begun
+        ? new Refusal('upstream_broke', { detail: howItBroke(error) })
+        : new Refusal('upstream_unavailable', { detail: causeOf(error) }),
     )
   }
 

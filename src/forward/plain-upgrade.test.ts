@@ -281,6 +281,54 @@ suite('a WebSocket', () => {
     assert.deepEqual(recorded, ['effect x', 'effect x', 'stream opened'])
   })
 
+  test('is asked for once more and never again, however often the service refuses the token', async (t) => {
+    let made = 0
+    const token = () => bearerCredential(new Secret(`token-${made}`), Number.MAX_SAFE_INTEGER)
+    const renew = async () => {
+      made += 1
+      if (made > 5) throw new Refusal('fault')
+      return token()
+    }
+    const { service, caller, recorded } = await between(
+      t,
+      (socket) => void socket.write('HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno'),
+      { grant: { credential: token(), renew } },
+    )
+    caller.send(ask())
+    await caller.until(/^HTTP\/1\.1 401[\s\S]*no$/)
+    assert.deepEqual([service.heads().length, made, recorded], [2, 1, []])
+    // Nor is the first answer held open.
+    await isGone(service)
+  })
+
+  test('is not asked for again, and no effect is recorded, when its caller ended while a token was fetched', async (t) => {
+    const credential = bearerCredential(new Secret('token'), Number.MAX_SAFE_INTEGER)
+    const renew = async () => {
+      endCaller()
+      return credential
+    }
+    const { service, caller, recorded, endCaller, over } = await between(
+      t,
+      (socket) => void socket.write('HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno'),
+      { writes: true, grant: { credential, renew } },
+    )
+    caller.send(ask())
+    const ended = await over()
+    assert.equal(ended instanceof Refusal && ended.code, 'login_ended')
+    assert.deepEqual([service.heads().length, recorded], [1, ['effect x']])
+  })
+
+  test('is asked for again as often as its route says and no more, and what only reads has no effect', async (t) => {
+    const { service, caller, recorded } = await between(
+      t,
+      (socket, _head, nth) => void (nth < 5 ? socket.resetAndDestroy() : socket.write(switched())),
+      { retries: 2 },
+    )
+    caller.send(ask())
+    await caller.until(/502[\s\S]*upstream_unavailable/)
+    assert.deepEqual([service.heads().length, recorded], [3, ['retried', 'retried']])
+  })
+
   test('has what its caller sent ahead of the answer, in its order', async (t) => {
     const answered = Promise.withResolvers<void>()
     const { service, caller } = await between(t, (socket) => void answered.promise.then(() => socket.write(switched())))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Credential, HeaderLine } from '../credential.ts'
-import { inboundRouteHeaders, outboundRouteHeaders } from './route-headers.ts'
+import { inboundRouteHeaders, outboundRouteHeaders, switchedRouteHeaders } from './route-headers.ts'
 
 const ORIGINS = new Set(['http://app.svc:8080', 'http://app-2.svc:8080'])
 const ARRIVAL = { address: '192.0.2.7', protocol: 'https', host: 'app.example', requestId: 'r-1' }
@@ -139,6 +139,11 @@ describe('of what a caller sends, the service never gets', () => {
       passed(['Connection', 'close, X-Secret'], ['connection', 'x-other'], ['x-SECRET', '1'], ['X-Other', '2'], ['X-Third', '3']),
       [['X-Third', '3']],
     )
+    // A name that is as long says nothing about the connection.
+    assert.deepEqual(passed(['User-Agent', 'X-Other'], ['X-Other', '2']), [
+      ['User-Agent', 'X-Other'],
+      ['X-Other', '2'],
+    ])
   })
 
   test('our cookies, wherever they stand; others keep their order and their bytes', () => {
@@ -182,6 +187,7 @@ test('everything else passes as it came, in its order', () => {
     ['Content-Length', '4'],
     ['X-Custom', 'one'],
     ['X-Custom', 'two'],
+    ['X-Empty', ''],
     ['Range', 'bytes=0-1'],
     ['Origin', 'https://app.example'],
     ['Sec-Fetch-Site', 'same-origin'],
@@ -189,6 +195,18 @@ test('everything else passes as it came, in its order', () => {
     ['Cookie', 'a=1; b=2'],
   ]
   assert.deepEqual(passed(...lines), lines)
+})
+
+test('what describes the body passes whatever Connection names: it would be framed or read as another than was sent', () => {
+  const described: Array<[string, string]> = [
+    ['Content-Length', '3'],
+    ['Content-Type', 'application/json'],
+    ['content-encoding', 'gzip'],
+    ['Content-Range', 'bytes 0-2/9'],
+    ['Cache-Control', 'no-store'],
+  ]
+  const named = described.map(([name]) => name).join(', ')
+  assert.deepEqual(passed(['Connection', `${named}, X-Hop`], ...described, ['X-Hop', '1']), described)
 })
 
 describe('of what the service answers', () => {
@@ -228,6 +246,7 @@ describe('of what the service answers', () => {
     for (const value of ['max-age=9; includeSubDomains', 'max-age=9;INCLUDESUBDOMAINS; preload', 'includeSubDomains ; max-age=9'])
       assert.deepEqual(back(['Strict-Transport-Security', value]), ENDS, value)
     assert.deepEqual(back(['Strict-Transport-Security', 'max-age=9']), [['Strict-Transport-Security', 'max-age=9'], ...ENDS])
+    assert.deepEqual(back(['X-Policy', 'includeSubDomains']), [['X-Policy', 'includeSubDomains'], ...ENDS])
   })
 
   test('a length is dropped of what has none', () => {
@@ -238,6 +257,17 @@ describe('of what the service answers', () => {
 
   test('what Connection names is dropped', () => {
     assert.deepEqual(back(['Connection', 'X-Hop'], ['x-hop', '1'], ['X-End', '2']), [['X-End', '2'], ...ENDS])
+  })
+
+  test('what Connection names is kept where it describes the answer', () => {
+    const described: HeaderLine[] = [
+      ['Content-Encoding', 'gzip'],
+      ['Content-Type', 'text/plain'],
+      ['Content-Security-Policy', 'sandbox'],
+      ['Cache-Control', 'no-store, private'],
+    ]
+    const named = described.map(([name]) => name).join(',')
+    assert.deepEqual(back(['Connection', named], ...described), [...described, VARY])
   })
 
   test('a cookie under a name of ours, or for other hosts, is dropped; its own pass, each on its line', () => {
@@ -268,6 +298,8 @@ describe('of what the service answers', () => {
     ['http://app.svc/next', 'http://app.svc/next'],
     ['http://app.svc:8080@evil.example/', 'http://app.svc:8080@evil.example/'],
     ['https://elsewhere.example/', 'https://elsewhere.example/'],
+    ['http://[', 'http://['],
+    ['blob:http://app.svc:8080/x', 'blob:http://app.svc:8080/x'],
   ] as const) {
     test(`Location ${location} leads to ${becomes}`, () => assert.deepEqual(back(['Location', location]), [['Location', becomes], ...ENDS]))
   }
@@ -297,5 +329,34 @@ describe('of what the service answers', () => {
       ['X-B', 'é'],
       ...ENDS,
     ])
+  })
+})
+
+describe('of what the service answers to a handshake', () => {
+  const SWITCHED: readonly HeaderLine[] = [
+    ['Connection', 'Upgrade'],
+    ['Upgrade', 'websocket'],
+  ]
+
+  for (const [name, value] of [
+    ['Connection', 'X-Hop'],
+    ['Upgrade', 'h2c'],
+    ['X-Mandate-Subject', 'admin'],
+    ['X-Custom', 'x'],
+    ['Set-Cookie', 'a=1; Domain=example'],
+    ['Set-Cookie', '__Host-mandate=x'],
+    ['Sec-WebSocket-Accept', 'a\u0000b'],
+    ['Sec-WebSocket-Protocol', 'a\r\nX-Custom: b'],
+  ] as const)
+    test(`${name}: ${JSON.stringify(value)} is dropped`, () => assert.deepEqual(switchedRouteHeaders([[name, value]]), SWITCHED))
+
+  test('the handshake itself passes, and its own cookies', () => {
+    const lines: readonly HeaderLine[] = [
+      ['Sec-WebSocket-Accept', 'x'],
+      ['sec-websocket-protocol', 'chat'],
+      ['Sec-WebSocket-Extensions', 'permessage-deflate'],
+      ['Set-Cookie', 'sid=1; Path=/'],
+    ]
+    assert.deepEqual(switchedRouteHeaders(lines), [...SWITCHED, ...lines])
   })
 })

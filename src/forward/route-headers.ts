@@ -3,10 +3,10 @@
  *
  * Security: a service may define headers of its own, so here, unlike with the Kubernetes API, end-to-end headers pass
  * unless `withheld-headers.ts` lists them. What is listed can say who asks, where the request came from or goes, or
- * belongs to the connection (RFC 9110 7.6.1), and whatever `Connection` names goes too. A name with an underscore never
- * passes: the service may read it as one with a hyphen (oauth2-proxy CVE-2025-64484). Ours are added after all of that
- * and so are not among what `Connection` can remove. Authorization and our cookies end here: they work at Mandate, and a
- * service that had them could act as the caller anywhere.
+ * belongs to the connection (RFC 9110 7.6.1), and whatever `Connection` names goes too, but for what describes the body. A
+ * name with an underscore never passes: the service may read it as one with a hyphen (oauth2-proxy CVE-2025-64484). Ours
+ * are added after all of that and so are not among what `Connection` can remove. Authorization and our cookies end here:
+ * they work at Mandate, and a service that had them could act as the caller anywhere.
  */
 import { type Credential, type HeaderLine, present } from '../credential.ts'
 import { spelled } from '../header-names.ts'
@@ -86,6 +86,9 @@ function fateOf(name: string): Fate {
   return fate
 }
 
+/** What is for everybody on the way, and so never of one connection (RFC 9110 7.6.1): without it a body is framed or read otherwise. */
+const OF_ALL = /^(?:content-|cache-control$)/
+
 /** The names that `Connection` lists, or undefined for none beyond its usual words. */
 function namedByConnection(rawHeaders: readonly string[]): Set<string> | undefined {
   let named: Set<string> | undefined
@@ -102,7 +105,10 @@ function withWords(named: Set<string> | undefined, connection: string): Set<stri
   const value = connection.toLowerCase()
   if (value === 'keep-alive' || value === 'close') return named
   const all = named ?? new Set()
-  for (const word of value.split(',')) all.add(word.trim())
+  for (const word of value.split(',')) {
+    const name = word.trim()
+    if (!OF_ALL.test(name)) all.add(name)
+  }
   return all
 }
 

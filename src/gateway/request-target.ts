@@ -2,9 +2,10 @@
  * The request target, read in the one way in which it can be read, or refused.
  *
  * Security: the bytes we decide on are the bytes we forward (promise 6). A path that two parsers could read
- * differently is not normalised but refused: empty and dot segments, `\`, `;`, `#`, encoded separators or dots,
- * needless or double percent-encoding, bytes outside printable ASCII (Oathkeeper CVE-2026-33494, Istio CVE-2021-31920,
- * fastify/middie CVE-2026-2880). The absolute form of RFC 9112 3.2.2 names a host of its own and is refused as well.
+ * differently is not normalised but refused: empty and dot segments, `\`, `;`, `#`, encoded delimiters (`/`, `\`, `;`,
+ * `?`, `#`) or dots, needless or double percent-encoding, bytes outside printable ASCII (Oathkeeper CVE-2026-33494, Istio
+ * CVE-2021-31920, fastify/middie CVE-2026-2880). The absolute form of RFC 9112 3.2.2 names a host of its own and is refused
+ * as well.
  */
 import { Refusal } from '../errors.ts'
 
@@ -24,6 +25,9 @@ const MOST_LENGTH = 8_192
 const PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@%/]*$/
 // Beyond RFC 3986 what people type into curl; not ";", which Go drops with its pair and WHATWG keeps, nor "\\".
 const QUERY = /^[A-Za-z0-9\-._~!$&'()*+,=:@%/?[\]{}|"<>^`]*$/
+// Encoded: delimiters, dots, control characters, what needs none, and what would decode again (%uXXXX as IIS does).
+const MISLEADING =
+  /%(?:2[3DdEeFf]|3[0-9BbFf]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEeFf]|[01][0-9A-Fa-f]|25(?:[0-9A-Fa-f]{2}|[Uu][0-9A-Fa-f]{4}))/
 
 function ambiguous(detail: string): Refusal {
   return new Refusal('path_ambiguous', { detail })
@@ -46,9 +50,7 @@ function readSegment(segment: string, index: number, all: readonly string[]): st
   if (segment === '' && index < all.length - 1) throw ambiguous('the path has an empty segment')
   if (!segment.includes('%')) return refuseDots(segment)
   if (/%(?![0-9A-Fa-f]{2})/.test(segment)) throw ambiguous('the path has an incomplete percent-encoding')
-  if (/%(2[DdEeFf]|3[0-9Bb]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEeFf]|[01][0-9A-Fa-f]|25[0-9A-Fa-f]{2})/.test(segment)) {
-    throw ambiguous('the path encodes a separator, a control character, an encoding, or what needs none')
-  }
+  if (MISLEADING.test(segment)) throw ambiguous('the path encodes a separator, a control character, an encoding, or what needs none')
   if (!isUtf8(segment)) throw ambiguous('the path is not UTF-8')
   return refuseDots(decodeURIComponent(segment))
 }
