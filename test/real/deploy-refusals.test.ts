@@ -69,7 +69,11 @@ const REFUSED: Readonly<Record<string, readonly [values: Values, said: RegExp]>>
     { networkPolicy: { outside: { to: [{ cidr: '0.0.0.0/0' }] } } },
     /networkPolicy\.outside\.to reaches 169\.254\.0\.0\/16/,
   ],
-  'the same by IPv6': [{ networkPolicy: { outside: { to: [{ cidr: '::/0' }] } } }, /networkPolicy\.outside\.to reaches fd00:ec2::254/],
+  'the same by IPv6': [{ networkPolicy: { outside: { to: [{ cidr: '::/0' }] } } }, /networkPolicy\.outside\.to reaches fd00:ec2::23/],
+  'the address of the machine alone, by IPv6': [
+    { networkPolicy: { outside: { to: [{ cidr: '::/0', except: ['fe80::/10', 'fd00:ec2::23/128'] }] } } },
+    /networkPolicy\.outside\.to reaches fd00:ec2::254/,
+  ],
   'a variable that nothing sets': [
     { config: { tracing: { otlp: { env: 'OTLP_URL' } } } },
     /the environment variable OTLP_URL, which nothing sets/,

@@ -74,12 +74,14 @@ this, because each would otherwise stumble over such values in words of its own.
 {{- fail (printf "ingress.annotations has %s: the ingress controller would decide who comes, before Mandate. To mend it: take it out; for an ingress that asks Mandate before it forwards, read docs/guides/forward-auth.md." $key) -}}
 {{- end -}}
 {{- end -}}
-{{- range .Values.networkPolicy.outside.to -}}
+{{- range $range := .Values.networkPolicy.outside.to -}}
 {{- if and (eq .cidr "0.0.0.0/0") (not (has "169.254.0.0/16" (.except | default list))) -}}
 {{- fail "networkPolicy.outside.to reaches 169.254.0.0/16, where clouds tell a machine its own credentials. To mend it: list it under except, or write narrower ranges." -}}
 {{- end -}}
-{{- if and (eq .cidr "::/0") (not (has "fd00:ec2::254/128" (.except | default list))) -}}
-{{- fail "networkPolicy.outside.to reaches fd00:ec2::254, where clouds tell a machine its own credentials. To mend it: list fe80::/10 and fd00:ec2::254/128 under except, or write narrower ranges." -}}
+{{- range $own := list "fd00:ec2::23/128" "fd00:ec2::254/128" -}}
+{{- if and (eq $range.cidr "::/0") (not (has $own ($range.except | default list))) -}}
+{{- fail (printf "networkPolicy.outside.to reaches %s, where clouds tell a machine its own credentials. To mend it: list fe80::/10, fd00:ec2::23/128 and fd00:ec2::254/128 under except, or write narrower ranges." (trimSuffix "/128" $own)) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- range regexFindAll "[{]\"env\":\"[A-Za-z0-9_]+\"[}]" (toJson $config) -1 -}}
