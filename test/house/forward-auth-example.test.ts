@@ -20,7 +20,8 @@ const BELIEVED = [
   ...['X-WebAuth-User', 'X-Authenticated-User', 'X-User', 'X-Email', 'X-Groups', 'X-M2M-Client-ID', 'X-M2M-Scope'],
   ...['X-Client-Cert', 'X-Forwarded-Client-Cert', 'Forwarded', 'X-Client-IP', 'Client-IP', 'True-Client-IP', 'CF-Connecting-IP'],
   ...['Prefix', 'Uri', 'Method', 'Scheme', 'Ssl'].map((fact) => `X-Forwarded-${fact}`),
-  ...['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'X-Original-URL', 'X-Original-Method', 'X-Rewrite-URL'],
+  ...['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'X-Rewrite-URL'],
+  ...['URL', 'URI', 'Host', 'Method'].map((fact) => `X-Original-${fact}`),
   'HTTP2-Settings',
 ]
 /** What Traefik writes anew whoever sends it. */
@@ -79,6 +80,16 @@ describe('examples/forward-auth', () => {
     assert.deepEqual(before('service'), { Connection: '', Upgrade: '', 'HTTP2-Settings': '' })
     assert.deepEqual(before('web-socket'), { Connection: 'Upgrade', Upgrade: 'websocket', 'HTTP2-Settings': '' })
     assert.doesNotMatch(contentOf(`${FOLDER}/nginx.conf`), /proxy_set_header (?:Upgrade|Connection) \$http/)
+    // Both would open a channel that no question called one, if a request without a key could change the connection.
+    assert.match(routers['web-socket']?.rule ?? '', /HeaderRegexp\(`Sec-WebSocket-Key`, `\.`\)/)
+    assert.match(contentOf(`${FOLDER}/nginx.conf`), /map "\$http_sec_websocket_key \$http_upgrade" \$upgrade_for_service/)
+  })
+
+  test('Traefik takes no other spelling of a name, and cleans a path before it asks', () => {
+    const { entryPoints } = parse(contentOf(`${FOLDER}/traefik-static.yaml`)) as {
+      readonly entryPoints: Readonly<Record<string, { readonly http: object }>>
+    }
+    assert.deepEqual(entryPoints['websecure']?.http, { aliasHeadersStrategy: 'delete', sanitizePath: true })
   })
 
   test('mandate.yaml loads, and is unwise where it means to be', async () => {

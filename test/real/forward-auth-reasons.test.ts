@@ -1,10 +1,10 @@
-/** What callers learn of a refusal behind a real nginx and a real Caddy, and what stays the service's own. */
+/** What callers learn of a refusal behind a real nginx, a real Caddy and a real Traefik, and what stays the service's own. */
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { contentOf } from '../house/files.ts'
-import { type Answer, CADDY, type IngressStage, NGINX, setIngressStage } from './forward-auth-stage.ts'
+import { type Answer, CADDY, type IngressStage, NGINX, setIngressStage, TRAEFIK } from './forward-auth-stage.ts'
 import { run } from './parts/deploy-programs.ts'
 import { temporaryFolder } from './parts/process.ts'
 
@@ -30,7 +30,7 @@ const withReasons = (routes: readonly object[]) => [
   })),
 ]
 
-for (const ingress of [NGINX, CADDY])
+for (const ingress of [NGINX, CADDY, TRAEFIK])
   suite(`behind ${ingress.name}`, () => {
     test('whoever is refused is told why, once, and by which request', bound, async (t) => {
       const ground = await setIngressStage(t, ingress, withReasons)

@@ -3,13 +3,14 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
-import { createServer as createHttp2Server } from 'node:http2'
+import { connect as connectHttp2, createServer as createHttp2Server, type OutgoingHttpHeaders } from 'node:http2'
 import { request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
+import { connect as connectTls } from 'node:tls'
 import { parse } from 'yaml'
 import { type Browser, createBrowser } from '../fakes/browser.ts'
 import { type ConfigDraft, type Stage, setStage } from '../journeys/stage.ts'
@@ -19,6 +20,7 @@ import { makeAuthority } from './parts/certificates.ts'
 import type { FrontServer } from './parts/front-server.ts'
 import { startNginxAs } from './parts/nginx.ts'
 import { freePorts, temporaryFolder } from './parts/process.ts'
+import { startTraefikAs } from './parts/traefik.ts'
 
 /** RFC 6455 1.3. */
 const WEB_SOCKET = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
@@ -27,15 +29,25 @@ const EXAMPLES = join(import.meta.dirname, '../../examples/forward-auth')
 /** What differs between one ingress and the other. */
 export interface Ingress {
   readonly name: string
-  readonly file: string
-  /** Writes names, port and certificate into the example as its operator would. */
+  /** Of the example. */
+  readonly files: readonly [string, ...string[]]
+  /** Writes names, port and certificate into each of them as its operator would. */
   readonly fill: (example: string, port: number, cert: string, key: string) => string
-  readonly start: (written: string) => Promise<FrontServer>
+  readonly start: (written: string, beside: string) => Promise<FrontServer>
+  /** What it makes of a path before it asks and forwards; none of the others. */
+  readonly cleaned: Readonly<Record<string, string>>
+  /** Which headers of those that it removes elsewhere it writes itself, whatever a caller sends. */
+  readonly writes: RegExp
+  /** Whether it takes Mandate's cookies out of what the service sees, and adds to the service's `Vary`. */
+  readonly cuts: boolean
 }
 
+const AS_IT_IS = { cleaned: {}, writes: /^$/, cuts: true }
+
 export const NGINX: Ingress = {
+  ...AS_IT_IS,
   name: 'nginx',
-  file: 'nginx.conf',
+  files: ['nginx.conf'],
   fill: (example, port, cert, key) =>
     example
       .replaceAll('listen 443 ssl', `listen 127.0.0.1:${port} ssl`)
@@ -46,14 +58,30 @@ export const NGINX: Ingress = {
 }
 
 export const CADDY: Ingress = {
+  ...AS_IT_IS,
   name: 'Caddy',
-  file: 'Caddyfile',
+  files: ['Caddyfile'],
   fill: (example, port, cert, key) =>
     example.replaceAll(/^([a-z]+\.example.*) \{$/gm, (_line, sites: string) => {
       const addresses = sites.replaceAll(/([a-z]+)\.example/g, (_site, host: string) => `https://${host}.lab.localhost:${port}`)
       return `${addresses} {\n\ttls ${cert} ${key}`
     }),
   start: startCaddyAs,
+}
+
+export const TRAEFIK: Ingress = {
+  name: 'Traefik',
+  files: ['traefik.yaml', 'traefik-static.yaml'],
+  fill: (example, port, cert, key) =>
+    example
+      .replace('address: :443', `address: 127.0.0.1:${port}`)
+      .replace('/etc/traefik/tls.crt', cert)
+      .replace('/etc/traefik/tls.key', key)
+      .replaceAll('.example', '.lab.localhost'),
+  start: startTraefikAs,
+  cleaned: { '//x': '/x', '/a//b': '/a/b', '/a/../b': '/b', '/./b': '/b', '/%2e%2e/b': '/b' },
+  writes: /^x-(real-ip|forwarded-(port|server))$/i,
+  cuts: false,
 }
 
 /** A request as it reached the service. */
@@ -87,6 +115,10 @@ export interface IngressStage {
   ): Promise<Answer>
   /** The same for an answer that goes on. */
   open(origin: string, path: string, headers?: Readonly<Record<string, string>>): Promise<IncomingMessage>
+  /** Bytes on a connection of their own, and all that comes back until it ends, changes its protocol, or nothing more comes for two seconds. */
+  exchange(origin: string, bytes: string): Promise<string>
+  /** One request over HTTP/2, where the ingress speaks it: its status, 0 when the stream was reset, and its body. */
+  askHttp2(origin: string, headers: OutgoingHttpHeaders): Promise<Pick<Answer, 'status' | 'body'>>
   /** A WebSocket handshake: its status, and the connection when that is 101. */
   webSocket(
     origin: string,
@@ -130,8 +162,10 @@ export async function setIngressStage(
   const pair = await authority.issue({ commonName: 'ingress', hosts: ['mandate', 'app', 'api'].map((host) => `${host}.lab.localhost`) })
   const [cert, key] = [join(folder.path, 'tls.crt'), join(folder.path, 'tls.key')]
   await Promise.all([writeFile(cert, pair.certPem), writeFile(key, pair.keyPem, { mode: 0o600 })])
-  const written = ingress.fill(toHere(await readFile(join(EXAMPLES, ingress.file), 'utf8')), port, cert, key)
-  const front = await ingress.start(written)
+  const [written = '', beside = ''] = await Promise.all(
+    ingress.files.map(async (file) => ingress.fill(toHere(await readFile(join(EXAMPLES, file), 'utf8')), port, cert, key)),
+  )
+  const front = await ingress.start(written, beside)
   t.after(() => front.stop())
   const ca = authority.certPem
   const authorityFile = join(folder.path, 'ca.crt')
@@ -162,6 +196,39 @@ export async function setIngressStage(
       sent.end()
       const [answer] = (await once(sent, 'response')) as [IncomingMessage]
       return answer
+    },
+    async exchange(of, bytes) {
+      const socket = connectTls({ host: '127.0.0.1', port, servername: new URL(of).hostname, ca, ALPNProtocols: ['http/1.1'] })
+      let received = ''
+      socket.setEncoding('latin1').on('data', (part: string) => {
+        received += part
+        if (received.startsWith('HTTP/1.1 101 ')) socket.destroy()
+      })
+      socket.on('error', () => undefined)
+      await once(socket, 'secureConnect')
+      socket.setTimeout(2_000, () => socket.destroy())
+      socket.write(bytes, 'latin1')
+      if (!socket.closed) await once(socket, 'close')
+      return received
+    },
+    async askHttp2(of, headers) {
+      const { host, hostname } = new URL(of)
+      const session = connectHttp2(of, {
+        ca,
+        createConnection: () => connectTls({ host: '127.0.0.1', port, servername: hostname, ca, ALPNProtocols: ['h2'] }),
+      })
+      t.after(() => session.destroy())
+      session.on('error', () => undefined)
+      const stream = session.request({ ':authority': host, ...headers }, { endStream: headers[':method'] !== 'CONNECT' })
+      try {
+        const [answer] = (await once(stream, 'response')) as [OutgoingHttpHeaders]
+        stream.end()
+        return { status: Number(answer[':status']), body: await text(stream) }
+      } catch {
+        return { status: 0, body: '' }
+      } finally {
+        session.close()
+      }
     },
     webSocket(of, path, headers = {}) {
       const handshake = {
@@ -220,6 +287,12 @@ async function startService(t: TestContext): Promise<{ readonly arrived: readonl
     const lines = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: websocket', `Sec-WebSocket-Accept: ${accept}`]
     socket.write(`${lines.join('\r\n')}\r\n\r\n`)
     socket.pipe(socket)
+  })
+  // Whatever goes through a tunnel is asked about by nobody.
+  server.on('connect', (incoming, socket) => {
+    keep(incoming)
+    socket.on('error', () => undefined)
+    socket.end('HTTP/1.1 200 OK\r\n\r\nopened')
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -4,11 +4,12 @@ import { delimiter, join } from 'node:path'
 import { cacheFolder, pinned } from './locate.ts'
 
 /** Programs of the benches, apart from those of `locate.ts`. A default install brings those that the suites need as well. */
-export type BenchProgram = 'nginx' | 'caddy' | 'oauth2-proxy' | 'wrk' | 'vegeta'
+export type BenchProgram = 'nginx' | 'caddy' | 'traefik' | 'oauth2-proxy' | 'wrk' | 'vegeta'
 
 /** The names in versions.env of those that are built; the others are Debian's. */
 const built: Readonly<Partial<Record<BenchProgram, string>>> = {
   caddy: 'CADDY_VERSION',
+  traefik: 'TRAEFIK_VERSION',
   'oauth2-proxy': 'OAUTH_PROXY_VERSION',
   vegeta: 'VEGETA_VERSION',
 }

@@ -27,6 +27,8 @@ export interface FrontServerOptions {
 /** How one program is told what to do. It answers GET /ready with 200 once it serves, and logs to `access.log` of its folder. */
 export interface FrontServerKind {
   readonly program: BenchProgram
+  /** What the configuration's file is called, for a program that goes by its ending; `configuration` by default. */
+  readonly file?: string
   readonly configuration: (folder: string) => string
   /** Given the path of the configuration, and the folder. */
   readonly args: (file: string, folder: string) => readonly string[]
@@ -39,12 +41,13 @@ export async function startFrontServer(kind: FrontServerKind, port: number, core
   const folder = await temporaryFolder(kind.program)
   const at = (name: string): string => join(folder.path, name)
   try {
-    await writeFile(at('configuration'), kind.configuration(folder.path), { mode: 0o600 })
+    const file = at(kind.file ?? 'configuration')
+    await writeFile(file, kind.configuration(folder.path), { mode: 0o600 })
     const url = `http://127.0.0.1:${port}`
     const child = await startPinned(core, {
       name: kind.program,
       program,
-      args: kind.args(at('configuration'), folder.path),
+      args: kind.args(file, folder.path),
       ...(kind.env === undefined ? {} : { env: kind.env(folder.path) }),
       ready: async () => (await ask(`${url}/ready`)).status === 200,
       readyWithin: 20_000,
