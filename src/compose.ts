@@ -9,10 +9,12 @@ import type { Steps } from './access.ts'
 import { createBearerAuthenticator } from './authenticate/bearer-jwt.ts'
 import { firstApplicable } from './authenticate/first-applicable.ts'
 import { createSessionAuthenticator } from './authenticate/session.ts'
+import { lookForWithdrawnKeys } from './authenticate/withdrawn-keys.ts'
 import { createRouteRules, type Rule } from './authorize/route-rules.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { composeBrokers } from './compose/brokers.ts'
 import { composeForwardAuth } from './compose/forward-auth.ts'
+import { composeInFlight } from './compose/in-flight.ts'
 import { composeLimits } from './compose/limits.ts'
 import { composeListeners, hostnamesOf } from './compose/listeners.ts'
 import { composeAccounts, composeOwnWork } from './compose/own-work.ts'
@@ -27,7 +29,6 @@ import { createCookies } from './gateway/cookies.ts'
 import { createGateway, type GatewayParts, presentedBy } from './gateway/gateway.ts'
 import { readGauges } from './gateway/gauges.ts'
 import { createHostSignIn } from './gateway/host-sessions.ts'
-import { createInFlight } from './gateway/in-flight.ts'
 import { listenOperations } from './gateway/operations.ts'
 import { createPendingSignIns } from './gateway/pending-sign-ins.ts'
 import type { Listener } from './gateway/server.ts'
@@ -95,7 +96,7 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
     ...(audit.down ? ['the audit log'] : []),
     ...(lifecycle.stopping ? ['this replica is stopping'] : []),
   ]
-  const operations = await listenOperations({ ...config.listen.operations, metrics, readiness })
+  const operations = await listenOperations({ ...config.listen.operations, metrics, readiness, log })
   lifecycle.onStop('operations', () => operations.close(0))
   const providers = composeProviders(config, log, clock, lifecycle)
   const records = createLoginRecords({ store, sealed, idleMs: config.sessions.idle, now: () => clock.now(), log })
@@ -123,11 +124,11 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
     revocations,
     clock,
     oldestMs: keepRevocationsMs(config),
-    streamsMaxAgeMs: config.streams.maxAge,
     observe: (issuer, result, hit, seconds) =>
       metrics.observe('mandate_token_validation_seconds', { issuer, result, cached: String(hit) }, seconds),
   })
   lifecycle.onStop('bearers', () => bearers.close())
+  lifecycle.onStop('withdrawn keys', lookForWithdrawnKeys({ providers: Object.values(providers), bearers, clock, log }))
   const hostSessions = createHostSessions({ sealed, clock, log })
   const origin = config.publicUrl
   const authenticator = firstApplicable([createSessionAuthenticator({ logins, hostSessions, origin }), bearers])
@@ -188,13 +189,13 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
     hostnames: hostnamesOf(config),
     addressOf: addressReader(config.listen.behind),
     bodyLimit: config.limits.body,
-    inFlight: createInFlight(config.limits.perPrincipal),
+    inFlight: composeInFlight(config.limits.perPrincipal, bearers),
   }
   const bound: Listener[] = []
   readGauges(metrics, { revocations, providers, active: () => logins.active(), listeners: bound, clock })
   await revocations.start()
   const listeners = {
-    ...(await composeListeners(config, createGateway(parts), log, lifecycle, (listener) => bound.push(listener))),
+    ...(await composeListeners(config, createGateway(parts), log, metrics, lifecycle, (listener) => bound.push(listener))),
     forwardAuth: await composeForwardAuth(config, parts, log, lifecycle, (listener) => bound.push(listener)),
   }
   // After the listeners in this list, so before them when it stops: what goes on is ended, then waited for.

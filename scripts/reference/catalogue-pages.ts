@@ -101,6 +101,8 @@ const LABELS: Readonly<Record<Label, string>> = {
   result:
     '`ok` or a refusal code for sign-ins, attempts and validations; `granted`, `refused`, `needs-interaction`, `too-many`, `unavailable` or `threw` for acquisitions; `renewed`, `refused`, `not-sent` or `unknown` for refreshes',
   reason: 'A [refusal code](errors.md)',
+  listener: '`http`, `https`, `forward-auth` or `operations`',
+  bound: '`total` or `address`',
   route: '`cluster/NAME`, `route/NAME` or `brokered/NAME`',
   kind: '`person`, `machine` or `none`',
   server: 'Origin of a server in the configuration, such as `http://reports-0:8080`',

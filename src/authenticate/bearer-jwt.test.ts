@@ -38,6 +38,8 @@ test('a header of a megabyte is refused as too large', async () => {
   const { rejects } = stageBearers()
   await rejects('a'.repeat(1_000_000), 'token_too_large')
   await rejects('a'.repeat(16_385), 'token_too_large')
+  // Its length is looked at before anything else: this is no token at all.
+  await rejects('"'.repeat(1_000_000), 'token_too_large')
 })
 
 for (const alg of ['RS256', 'ES256', 'EdDSA'] as const) {
@@ -163,6 +165,51 @@ test('a caller that an outage ended is not called revoked', async () => {
   authenticator.close()
   assert.equal((other.ended.reason as Refusal).code, 'shutting_down')
   assert.equal((await show(`Bearer ${text}`)).result, 'authenticated')
+})
+
+test('refuses nobody as revoked whose caller an outage or a stop ends while the token is verified', async () => {
+  const { token, show, revocations, authenticator, observed } = stageBearers()
+  const endingBy = (stop: (end: (why: 'revoked' | 'blind') => void) => void) => {
+    revocations.watch = (_subject, end) => {
+      queueMicrotask(() => stop(end))
+      return () => undefined
+    }
+  }
+  endingBy((end) => end('blind'))
+  await assert.rejects(show(`Bearer ${token()}`), StoreUnavailable)
+  assert.deepEqual(observed.at(-1), ['test', 'fault', false, true])
+  endingBy(() => authenticator.close())
+  await assertRefused(show(`Bearer ${token()}`), 'shutting_down')
+  endingBy((end) => end('revoked'))
+  const answer = await show(`Bearer ${token()}`)
+  assert.equal(answer.result === 'rejected' && answer.refusal.code, 'token_revoked')
+})
+
+test('refuses whom a token that holds speaks of by what it says of them, and of another token says nothing', async () => {
+  const { token, show } = stageBearers({ machineClients: ['robot'] })
+  const refused = async (text: string) => {
+    const answer = await show(`Bearer ${text}`)
+    assert.ok(answer.result === 'rejected')
+    return answer.stranger
+  }
+  const text = token({ sub: 'other', client_id: 'other', scope: 'read' })
+  const { digest, ...said } = (await refused(text)) ?? {}
+  assert.deepEqual(said, { provider: 'test', issuer: ISSUER, scopes: ['read'], subject: 'other', client: 'other' })
+  assert.equal(digest, new Secret(text).digest())
+  // Remembered with its refusal.
+  assert.equal((await refused(text))?.digest, digest)
+  assert.equal(await refused(token({ sub: 'other', client_id: 'other', aud: 'https://elsewhere.example' })), undefined)
+})
+
+test('a revocation ends whoever may still hold a stream that was opened with the token, however long streams may last', async () => {
+  const { token, caller, clock, watching, authenticator } = stageBearers()
+  const holder = await caller(token())
+  authenticator.hold(holder)
+  await clock.advance(24 * 3_600_000)
+  await caller(token())
+  assert.equal(holder.ended.aborted, false)
+  for (const end of [...watching.keys()]) end('revoked')
+  assert.equal(holder.ended.aborted, true)
 })
 
 test('a blind replica believes no bearer, cached or fresh: it cannot tell', async () => {

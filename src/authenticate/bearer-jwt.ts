@@ -7,6 +7,7 @@
  * to blame for is `rejected`; what cannot be told (keys that cannot be had, a replica that is blind for revocations) is
  * thrown and becomes 503.
  */
+import type { KeyObject } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { ProviderConfig } from '../config/provider.ts'
 import { Refusal } from '../errors.ts'
@@ -42,8 +43,6 @@ export interface BearerOptions {
   readonly clock: Clock
   /** How long revocations are kept. A bearer issued earlier is refused: its revocation may be forgotten. */
   readonly oldestMs: number
-  /** `streams.maxAge` of the configuration, in milliseconds. Default 1 h. */
-  readonly streamsMaxAgeMs?: number
   /**
    * Told of each validation: the provider's name, or `none` for an issuer that is not configured, for what is no JWT and
    * for a refusal that was remembered.
@@ -52,6 +51,15 @@ export interface BearerOptions {
 }
 
 export interface BearerAuthenticator extends Authenticator {
+  /**
+   * Something begins to rest on a caller: until `release` a revocation ends it, however many tokens are shown
+   * meanwhile. Callers that others vouched for are let be.
+   */
+  hold(caller: Caller): void
+  /** It is over. Once for each `hold`. */
+  release(caller: Caller): void
+  /** Ends the callers of an issuer whose key does not stand any more, with `why`; gives back how many these were. */
+  withdraw(issuer: string, stands: (key: KeyObject) => boolean, why: Refusal): number
   /** Ends every caller it vouched for. */
   close(): void
 }
@@ -65,7 +73,7 @@ export function createBearerAuthenticator(options: BearerOptions): BearerAuthent
   const providers = new Map(options.providers.map(({ config, keys }) => [config.issuer, { config, keys, rule: ruleOf(config) }]))
   // A refusal belongs to one token: it is remembered by its digest and shared with no other.
   const strangers = new WeakMap<Refusal, Stranger>()
-  const verified = createVerifiedTokens({ revocations, clock, streamsMaxAgeMs: options.streamsMaxAgeMs ?? 3_600_000 })
+  const verified = createVerifiedTokens({ revocations, clock })
 
   const refuseTooOld = (issuedAt: number) => {
     if (clock.now() - issuedAt < oldestMs) return
@@ -91,8 +99,9 @@ export function createBearerAuthenticator(options: BearerOptions): BearerAuthent
     const jwt = await verifyJwt(token, { issuer, audience, algorithms, keys, clock, types, requireType }, form)
     const { sid, iat = 0, exp = 0 } = jwt.claims
     const client = clientOf(jwt.claims)
-    const scopes = scopesOf(jwt.claims, config.claims.scopes)
-    const kind = judged(jwt, rule, { provider: config.name, issuer, digest, scopes, ...(client === undefined ? {} : { client }) })
+    const said = scopesOf(jwt.claims, config.claims.scopes, 'machine')
+    const kind = judged(jwt, rule, { provider: config.name, issuer, digest, scopes: said, ...(client === undefined ? {} : { client }) })
+    const scopes = scopesOf(jwt.claims, config.claims.scopes, kind)
     const principal = principalOf(kind, jwt.claims, config)
     const proof: BearerProof = Object.freeze({
       kind: 'bearer',
@@ -108,16 +117,14 @@ export function createBearerAuthenticator(options: BearerOptions): BearerAuthent
     const issuedAt = (iat - CLOCK_TOLERANCE_SECONDS) * 1000
     const subject = { issuer, subject: principal.subject, issuedAt, ...(typeof sid === 'string' ? { sid } : {}) }
     refuseTooOld(issuedAt)
-    return verified.keep(
-      digest,
-      (ended): VerifiedCaller => ({ caller: Object.freeze({ principal, proof, ended }), subject, expiresAt: proof.expiresAt }),
-    )
+    // Its end, or the moment at which it is too old.
+    const until = Math.min(proof.expiresAt, issuedAt + oldestMs)
+    return verified.keep(digest, { principal, proof, subject, key: jwt.key, until })
   }
 
   /** Neither a cached caller nor a fresh one is believed while a revocation of it could be unseen. */
   const unrevoked = ({ caller, subject }: VerifiedCaller): Caller => {
     if (revocations.blind) throw new Refusal('store_unavailable')
-    refuseTooOld(subject.issuedAt)
     const why: unknown = caller.ended.reason
     if (why instanceof Refusal || why instanceof StoreUnavailable) throw why
     if (caller.ended.aborted || revocations.check(subject)) throw new Refusal('token_revoked')
@@ -168,6 +175,9 @@ export function createBearerAuthenticator(options: BearerOptions): BearerAuthent
         return { result: 'rejected', refusal: error, ...(stranger === undefined ? {} : { stranger }) }
       }
     },
+    hold: (caller) => verified.hold(caller),
+    release: (caller) => verified.release(caller),
+    withdraw: (issuer, stands, why) => verified.withdraw(issuer, stands, why),
     close: () => verified.close(),
   }
 }

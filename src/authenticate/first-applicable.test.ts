@@ -40,6 +40,13 @@ test('the first that applies decides', async () => {
   assert.deepEqual(asked, [1, 1, 0])
 })
 
+test('a cookie alone is asked about, and a bearer alone', async () => {
+  for (const shown of [{ cookie: new Secret('cookie') }, { authorization: new Secret('Bearer token') }]) {
+    const { authenticator } = asking(AUTHENTICATED)
+    assert.equal(await authenticator.authenticate({ ...NOTHING, ...shown }), AUTHENTICATED)
+  }
+})
+
 test('a rejection is final: nothing falls through to a weaker proof', async () => {
   const { authenticator, asked } = asking(REJECTED, AUTHENTICATED)
   assert.equal(await authenticator.authenticate(NOTHING), REJECTED)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { stageBearers } from './bearer-jwt.fake.ts'
 
 const scopesBy = async (names: readonly string[] | undefined, claims: object) => {
-  const { token, caller } = stageBearers(names === undefined ? {} : { claims: { scopes: names } })
+  const { token, caller } = stageBearers({ machineClients: ['robot'], ...(names === undefined ? {} : { claims: { scopes: names } }) })
   const { proof } = await caller(token(claims))
   return proof.kind === 'bearer' ? proof.scopes : undefined
 }
@@ -24,16 +24,43 @@ test('scopes come from scope or scp, as text or as a list', async () => {
     [{ scope: 7 }, []],
     [{}, []],
     [{ scope: '', scp: ['a'] }, []],
+    // It is there, and says nothing.
+    [{ scope: null, scp: ['a'] }, []],
+    [{ scope: ['a', '', 'a'] }, ['a']],
   ] as const) {
     assert.deepEqual(await scopesBy(undefined, claims), expected)
   }
 })
 
-test('of the configured claims the first that is there gives all of them: roles of a person never become scopes', async () => {
+/** An application of Entra. */
+const APPLICATION = { sub: 'o', oid: 'o', client_id: 'robot' }
+
+test('refuses to take for scopes what a person is: without scp, with a null one, in whatever order the claims are named', async () => {
+  const roles = ['Tasks.Write']
+  for (const claims of [{ roles }, { scp: null, roles }, { scp: '', roles }, { scp: [], roles }, { scp: 7, roles }])
+    for (const names of [
+      ['scp', 'roles'],
+      ['roles', 'scp'],
+      ['scope', 'scp', 'roles'],
+    ])
+      assert.deepEqual(await scopesBy(names, claims), [], JSON.stringify([names, claims]))
+  assert.deepEqual(await scopesBy(['roles', 'scp'], { scp: 'user.read', roles }), ['user.read'])
+  assert.deepEqual(await scopesBy(['permissions', 'roles'], { roles }), [])
+})
+
+test("of the configured claims the first that is there gives all of a machine's scopes, a null one none", async () => {
   const entra = ['scp', 'roles']
-  assert.deepEqual(await scopesBy(entra, { roles: ['Tasks.Read', 'Tasks.Write'] }), ['Tasks.Read', 'Tasks.Write'])
-  assert.deepEqual(await scopesBy(entra, { scp: 'user.read', roles: ['Tasks.Write'] }), ['user.read'])
-  assert.deepEqual(await scopesBy(entra, { scp: '', roles: ['Tasks.Write'] }), [])
-  assert.deepEqual(await scopesBy(entra, { scope: 'admin' }), [])
+  assert.deepEqual(await scopesBy(entra, { ...APPLICATION, roles: ['Tasks.Read', 'Tasks.Write'] }), ['Tasks.Read', 'Tasks.Write'])
+  const robot = { sub: 'robot', client_id: 'robot', roles: ['Tasks.Write'] }
+  assert.deepEqual(await scopesBy(entra, robot), ['Tasks.Write'])
+  assert.deepEqual(await scopesBy(entra, { ...robot, scp: '' }), [])
+  assert.deepEqual(await scopesBy(entra, { ...robot, scp: null }), [])
+})
+
+test("a person's scopes come from the claims of delegated ones, or from the first where none is named", async () => {
+  assert.deepEqual(await scopesBy(['scp', 'roles'], { scp: 'user.read', roles: ['Tasks.Write'] }), ['user.read'])
+  assert.deepEqual(await scopesBy(['scp', 'roles'], { scope: 'admin' }), [])
+  assert.deepEqual(await scopesBy(['permissions', 'scope'], { permissions: ['a'], scope: 'b' }), ['b'])
+  assert.deepEqual(await scopesBy(['permissions'], { permissions: ['a'], scope: 'b' }), ['a'])
   assert.deepEqual(await scopesBy(['constructor', 'scope'], { scope: 'read' }), ['read'])
 })

@@ -1,26 +1,29 @@
 /**
  * Remembers verified bearers by digest, so that the hot path costs one hash and one lookup, and keeps each caller's
- * `ended` signal alive for as long as a stream may rest on it.
+ * `ended` signal alive for as long as something rests on it.
  *
  * Security:
  * - An entry ends with the token, at `exp` without leeway; within the leeway each request is verified anew. The
  *   signal does not fire then: streams end at `streams.maxAge`, which the door keeps (promise 4).
  * - A caller belongs to one digest. Two different tokens never share one, whoever they are of.
  * - Forgetting an entry must not deafen a stream that was opened with it. So the watch for revocations outlives the
- *   entry: it is held until the token's end plus `streamsMaxAgeMs`, when no stream can be left. Held watches are
- *   bounded as well, and when there are too many, the one that was needed longest ago is ended: its streams close
- *   and their clients begin anew. Never is a watch dropped in silence.
+ *   entry while something rests on the caller, and no longer: what can be held beyond the bound is what goes on, and
+ *   that is bounded for each principal. Whoever shows many tokens and may do nothing pushes out what costs a
+ *   verification to have again, and ends nobody's stream. Never is a watch dropped in silence.
+ * - A key that its issuer withdrew vouches for nothing any more: what it verified is ended and forgotten.
  * - A revoked caller is forgotten at once. Who is ended for another reason is told so, because an outage or a full
  *   table is no judgement on the token (promise 3).
  * - Refusals are remembered for 5 s, so that a flood of one bad token costs no signature check, and only those that
  *   the token itself will always cause: never one that an outage, a rotation or the time of day could lift.
  */
+import type { KeyObject } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { Refusal } from '../errors.ts'
-import type { Caller } from '../principal.ts'
+import type { BearerProof, Caller, Principal } from '../principal.ts'
 import { CLOCK_TOLERANCE_SECONDS } from '../providers/verify.ts'
 import type { RefusalCode } from '../refusal-codes.ts'
 import { StoreUnavailable } from '../store/store.ts'
+import { TokenCaller } from './token-caller.ts'
 
 /** Whom a revocation may end (`store/revocations.ts`). */
 export interface BearerSubject {
@@ -43,38 +46,51 @@ export interface BearerRevocations {
 export interface VerifiedTokensOptions {
   readonly revocations: BearerRevocations
   readonly clock: Clock
-  /** `streams.maxAge` of the configuration. */
-  readonly streamsMaxAgeMs: number
-  /** Callers kept. Default 20,000. */
+  /** Callers kept, beside those that something rests on. Default 20,000. */
   readonly most?: number
-  /** Watches held. Default 100,000. */
-  readonly mostWatches?: number
   /** Refusals kept. Default 5,000. */
   readonly mostRefusals?: number
+}
+
+/** What the verification of a token has shown. */
+export interface Verified {
+  readonly principal: Principal
+  readonly proof: BearerProof
+  readonly subject: BearerSubject
+  /** The key that verified it, as its issuer's set has it: one object, however many tokens it signed. */
+  readonly key: KeyObject
+  /** Until when it is believed without another verification, in milliseconds since the epoch. */
+  readonly until: number
 }
 
 export interface VerifiedCaller {
   readonly caller: Caller
   readonly subject: BearerSubject
-  /** `exp` in milliseconds since the epoch. */
-  readonly expiresAt: number
 }
 
 export interface VerifiedTokens {
   /** The caller of a token verified before; a frozen Refusal that it met within the last 5 s; else undefined. */
   find(digest: string): VerifiedCaller | Refusal | undefined
-  /** Keeps a caller, given the signal that its `ended` must be. Of two at once the first is kept and given back. */
-  keep(digest: string, make: (ended: AbortSignal) => VerifiedCaller): VerifiedCaller
+  /** Keeps what was verified. Of two at once the first caller is kept and given back. */
+  keep(digest: string, verified: Verified): VerifiedCaller
   /** Remembers a refusal, if it is one that the same token would always meet. */
   refuse(digest: string, refusal: Refusal): void
+  /** Something begins to rest on a caller. Others than those of this table are let be. */
+  hold(caller: Caller): void
+  /** It is over. Once for each `hold`. */
+  release(caller: Caller): void
+  /** Ends the callers of an issuer whose key does not stand any more, and gives back how many these were. */
+  withdraw(issuer: string, stands: (key: KeyObject) => boolean, why: Refusal): number
   /** Ends every caller and stops watching. */
   close(): void
 }
 
-interface Watch {
-  readonly ended: AbortController
+interface Entry extends VerifiedCaller {
+  readonly caller: TokenCaller
+  key: KeyObject
   readonly until: number
-  stop(): void
+  readonly ended: AbortController
+  stop: () => void
 }
 
 const REFUSAL_MS = 5_000
@@ -92,72 +108,63 @@ const LASTING: ReadonlySet<RefusalCode> = new Set([
 ] as const)
 
 export function createVerifiedTokens(options: VerifiedTokensOptions): VerifiedTokens {
-  const { revocations, clock, streamsMaxAgeMs, most = 20_000, mostWatches = 100_000, mostRefusals = 5_000 } = options
-  // Maps keep insertion order, and in a map that fills up a found entry is put at the end.
-  const callers = new Map<string, VerifiedCaller>()
-  const watches = new Map<string, Watch>()
+  const { revocations, clock, most = 20_000, mostRefusals = 5_000 } = options
+  // Maps keep insertion order, and in one that fills up a found entry is put at the end.
+  const entries = new Map<string, Entry>()
+  /** Those that were pushed out, or whose token is over, while something rested on them. */
+  const held = new Map<string, Entry>()
   const refusals = new Map<string, { readonly refusal: Refusal; readonly until: number }>()
   let sweptAt = clock.now()
 
   /** Without a `why` the token itself does not hold any more. */
-  const end = (digest: string, watch: Watch, why?: Refusal | StoreUnavailable) => {
-    if (watches.get(digest) === watch) {
-      watches.delete(digest)
-      callers.delete(digest)
-    }
-    watch.stop()
-    watch.ended.abort(why)
+  const end = (digest: string, entry: Entry, why?: Refusal | StoreUnavailable) => {
+    if (entries.get(digest) === entry) entries.delete(digest)
+    if (held.get(digest) === entry) held.delete(digest)
+    entry.stop()
+    entry.ended.abort(why)
+  }
+  const letGo = (digest: string, entry: Entry) => {
+    if (entry.caller.holds === 0) return end(digest, entry, comeAgain())
+    entries.delete(digest)
+    held.set(digest, entry)
   }
   const sweep = () => {
     const now = clock.now()
     if (now - sweptAt < SWEEP_MS) return
     sweptAt = now
-    for (const [digest, { expiresAt }] of callers) if (expiresAt <= now) callers.delete(digest)
+    // Within the leeway it is verified anew for each request, and these end together.
+    for (const [digest, entry] of entries) if (entry.until + CLOCK_TOLERANCE_SECONDS * 1000 <= now) letGo(digest, entry)
     for (const [digest, { until }] of refusals) if (until <= now) refusals.delete(digest)
-    // No stream is left by then, so ending is only tidying up.
-    for (const [digest, watch] of watches) if (watch.until <= now) end(digest, watch, comeAgain())
   }
-  const watchFor = (digest: string, make: (ended: AbortSignal) => VerifiedCaller): VerifiedCaller => {
+  const watched = (digest: string, { principal, proof, subject, key, until }: Verified): Entry => {
     const ended = new AbortController()
-    const found = make(ended.signal)
-    let unwatch = () => {}
-    // A stream can be opened until the leeway after `exp` is over.
-    const until = found.expiresAt + CLOCK_TOLERANCE_SECONDS * 1000 + streamsMaxAgeMs
-    const watch: Watch = { ended, until, stop: () => unwatch() }
-    unwatch = revocations.watch(found.subject, (why) => {
-      end(digest, watch, why === 'blind' ? new StoreUnavailable('the revocation log is out of sight') : undefined)
+    const entry: Entry = { caller: new TokenCaller(principal, proof, ended.signal), subject, key, until, ended, stop: () => {} }
+    entry.stop = revocations.watch(subject, (why) => {
+      end(digest, entry, why === 'blind' ? new StoreUnavailable('the revocation log is out of sight') : undefined)
     })
-    watches.set(digest, watch)
-    return found
+    return entry
   }
 
   return {
     find(digest) {
-      const refused = refusals.get(digest)
-      if (refused !== undefined && refused.until > clock.now()) return refused.refusal
-      const found = callers.get(digest)
-      if (found === undefined) return undefined
-      if (found.expiresAt <= clock.now()) {
-        callers.delete(digest)
-        return undefined
+      const found = entries.get(digest)
+      if (found !== undefined && found.until > clock.now()) {
+        // Who was used last matters when there is little room left; until then it would cost every request two moves.
+        if (entries.size > most / 2) putLast(entries, digest, found)
+        return found
       }
-      // Who was used last matters when there is little room left; until then it would cost every request two moves.
-      if (callers.size > most / 2) touch(callers, digest)
-      if (watches.size > mostWatches / 2) touch(watches, digest)
-      return found
+      const refused = refusals.get(digest)
+      return refused !== undefined && refused.until > clock.now() ? refused.refusal : undefined
     },
-    keep(digest, make) {
+    keep(digest, verified) {
       sweep()
-      const present = callers.get(digest)
-      if (present !== undefined && present.expiresAt > clock.now()) return present
-      const watch = watches.get(digest)
-      // A watch that outlived its entry goes on: streams of before and after the forgetting end together.
-      const found = watch === undefined ? watchFor(digest, make) : make(watch.ended.signal)
-      touch(watches, digest)
-      if (found.expiresAt > clock.now()) callers.set(digest, found)
-      for (const oldest of callers.keys().take(Math.max(0, callers.size - most))) callers.delete(oldest)
-      for (const [oldest, held] of watches.entries().take(Math.max(0, watches.size - mostWatches))) end(oldest, held, comeAgain())
-      return found
+      // One that is held goes on: what began before the forgetting and after it ends together.
+      const entry = entries.get(digest) ?? held.get(digest) ?? watched(digest, verified)
+      entry.key = verified.key
+      held.delete(digest)
+      putLast(entries, digest, entry)
+      for (const [oldest, one] of entries.entries().take(Math.max(0, entries.size - most))) letGo(oldest, one)
+      return entry
     },
     refuse(digest, refusal) {
       if (!LASTING.has(refusal.code)) return
@@ -165,8 +172,36 @@ export function createVerifiedTokens(options: VerifiedTokensOptions): VerifiedTo
       refusals.delete(digest)
       refusals.set(digest, { refusal, until: clock.now() + REFUSAL_MS })
     },
+    hold(caller) {
+      if (TokenCaller.is(caller)) caller.hold()
+    },
+    release(caller) {
+      if (!TokenCaller.is(caller) || caller.release() > 0) return
+      const { digest } = caller.proof
+      const entry = held.get(digest)
+      if (entry?.caller === caller) end(digest, entry, comeAgain())
+    },
+    withdraw(issuer, stands, why) {
+      // Few keys sign many tokens.
+      const judged = new Map<KeyObject, boolean>()
+      const falls = ({ subject, key }: Entry): boolean => {
+        if (subject.issuer !== issuer) return false
+        const known = judged.get(key) ?? stands(key)
+        judged.set(key, known)
+        return !known
+      }
+      let count = 0
+      for (const table of [entries, held]) {
+        for (const [digest, entry] of table) {
+          if (!falls(entry)) continue
+          end(digest, entry, why)
+          count += 1
+        }
+      }
+      return count
+    },
     close() {
-      for (const [digest, watch] of watches) end(digest, watch, comeAgain())
+      for (const table of [entries, held]) for (const [digest, entry] of table) end(digest, entry, comeAgain())
       refusals.clear()
     },
   }
@@ -177,10 +212,8 @@ function comeAgain(): Refusal {
   return new Refusal('shutting_down')
 }
 
-/** Puts an entry at the end: the first is the one not used for longest. */
-function touch<T>(entries: Map<string, T>, digest: string): void {
-  const entry = entries.get(digest)
-  if (entry === undefined) return
+/** The first is then the one not used for longest. */
+function putLast(entries: Map<string, Entry>, digest: string, entry: Entry): void {
   entries.delete(digest)
   entries.set(digest, entry)
 }

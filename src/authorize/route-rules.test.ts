@@ -114,7 +114,9 @@ describe('scopes', () => {
 
   test('are held by no login', async () => {
     const decision = await asks({ scopes: ['a'] }, loginCaller())
-    assert.equal(decision.effect === 'deny' && decision.code, 'insufficient_scope')
+    assert.ok(decision.effect === 'deny')
+    assert.equal(decision.code, 'insufficient_scope')
+    assert.match(decision.detail, /^a login has no scopes/)
   })
 })
 
@@ -159,6 +161,9 @@ describe('of several rules', () => {
       const decision = await asks(all, robot)
       assert.deepEqual(decision.effect === 'deny' && [decision.code, decision.scopes], ['insufficient_scope', ['read']])
     }
+    // Of two that lack as much it is the first.
+    const twice = await asks([machines, { ...machines, scopes: ['write'] }], robot)
+    assert.deepEqual(twice.effect === 'deny' && twice.scopes, ['read'])
     assert.equal((await asks([], robot)).effect, 'abstain')
   })
 })

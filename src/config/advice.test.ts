@@ -10,6 +10,7 @@ const advised = (change: (draft: Draft) => unknown) =>
     .filter((path) => path !== 'store.memory')
 const corp = (changes: Record<string, unknown>) => (d: Draft) => Object.assign(d.providers['corp'] ?? {}, changes)
 const prod = (changes: Record<string, unknown>) => (d: Draft) => Object.assign(d.clusters['prod'] ?? {}, changes)
+const AUDIENCE = { kind: 'forward-token', audience: 'k' }
 const second = (d: Draft) => (d.providers['other'] = { ...d.providers['corp'], issuer: 'https://other.example' })
 
 describe('advises on', () => {
@@ -46,6 +47,17 @@ describe('advises on', () => {
       'a group that any of several providers can give',
       (d) => [second(d), prod({ allow: { groups: ['admins'] }, as: { kind: 'forward-token', audience: 'k' } })(d)],
       'clusters.prod.allow.groups',
+    ],
+    [
+      'a cluster that whoever is in the next provider may impersonate at',
+      (d) => [second(d), prod({ as: { kind: 'impersonate', token: { file: 't' } } })(d)],
+      'clusters.prod.as',
+      'clusters.prod.allow',
+    ],
+    [
+      'a cluster of people and machines that names no provider',
+      (d) => [second(d), prod({ allow: { callers: ['machine', 'person'] }, as: AUDIENCE })(d)],
+      'clusters.prod.allow',
     ],
     [
       'clusters that take the same tokens',
@@ -99,6 +111,14 @@ describe('says nothing of', () => {
       advised((d) => [second(d), prod({ allow: { groups: ['admins'], providers: ['corp'] } })(d)]),
       [],
     )
+  })
+  test('people of the one provider or of named ones, and machines, which each provider lists', () => {
+    assert.deepEqual(advised(prod({ allow: {} })), [])
+    for (const allow of [{ providers: ['corp', 'other'] }, { callers: ['machine'] }])
+      assert.deepEqual(
+        advised((d) => [second(d), prod({ allow, as: AUDIENCE })(d)]),
+        [],
+      )
   })
   test('a shared store', () => {
     const config = configOf((d) => (d.store = { redis: { url: { env: 'U' }, keys: [{ id: 'a', key: { env: 'K' } }] } }))

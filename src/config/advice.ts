@@ -2,8 +2,8 @@
 import { brokerAdvice } from './broker-advice.ts'
 import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
-import { forwardAuthAdvice } from './forward-auth-faults.ts'
-import { routeAdvice } from './route-advice.ts'
+import { forwardAuthAdvice } from './forward-auth-advice.ts'
+import { FOR_ANYBODY, isForAnybody, routeAdvice } from './route-advice.ts'
 import { senseless } from './senseless.ts'
 import { sharedAudiences } from './shared-audiences.ts'
 
@@ -49,6 +49,7 @@ export function advice(config: Config): Fault[] {
   }
   const several = Object.keys(config.providers).length > 1
   for (const { name, allow } of Object.values(config.clusters)) {
+    if (several && isForAnybody(allow)) found.push({ path: `clusters.${name}.allow`, ...FOR_ANYBODY })
     if (!several || allow.groups === undefined || allow.providers !== undefined) continue
     found.push({
       path: `clusters.${name}.allow.groups`,

@@ -65,6 +65,11 @@ describe('refuses a value', () => {
   refuses('that is too large', (d) => (d.listen['http'] = { port: 65_536 }), 'listen.http.port | is more than 65535 | write 65535 or less')
   refuses('that is too small', (d) => (d['limits'] = { signIns: 0 }), 'limits.signIns | is less than 1 | write 1 or more')
   refuses(
+    'that would take nobody in',
+    (d) => (d['limits'] = { connections: { total: 0 } }),
+    'limits.connections.total | is less than 1 | write 1 or more',
+  )
+  refuses(
     'that is an empty list',
     (d) => Object.assign(d.providers['corp'] ?? {}, { algorithms: [] }),
     'providers.corp.algorithms | is empty | list at least one',

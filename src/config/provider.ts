@@ -29,7 +29,9 @@ const scopeClaims = z
   .array(text)
   .min(1)
   .default(['scope', 'scp'])
-  .describe('Claims with the scopes of a bearer, the first that is there; [scp, roles] takes the app roles of Entra')
+  .describe(
+    'Claims with the scopes of a bearer, the first that is there; [scp, roles] takes the app roles of Entra. Of a person only scope and scp, where one is named',
+  )
 
 export const kubernetesNames = z
   .strictObject({
@@ -83,7 +85,10 @@ const keys = z.strictObject({
     .min(1)
     .default(['RS256', 'PS256', 'ES256', 'EdDSA'])
     .describe('Signature algorithms taken from this issuer'),
-  machineClients: z.array(text).default([]).describe('Clients whose tokens without a user are machines'),
+  machineClients: z
+    .array(text)
+    .default([])
+    .describe('Clients whose tokens without a user are machines; one that neither names a user nor proves to be a machine is nobody'),
   personClients: z
     .array(text)
     .optional()

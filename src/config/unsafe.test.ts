@@ -89,6 +89,24 @@ describe('issuers', () => {
     corp({ audience: 'mandate', accessTokenType: 'jwt' }),
     'providers.corp.audience | is the clientId, so that an ID token could pass for an access token without a type | have the issuer name Mandate by another audience in access tokens, or send them with the type at+jwt',
   )
+  for (const [what, changes] of [
+    ['by the command line', { audience: 'mandate-cli', commandLine: { clientId: 'mandate-cli' } }],
+    ['by a client of people', { audience: 'web', personClients: ['app', 'web'] }],
+    ['by a client of machines', { audience: 'robot', machineClients: ['robot'] }],
+  ] as const)
+    refuses(
+      `access tokens without a type whose audience ID tokens have that are obtained ${what}`,
+      corp({ accessTokenType: 'jwt', ...changes }),
+      `providers.corp.audience | is ${changes.audience}, a client of the provider, so that an ID token of it could pass for an access token without a type | have the issuer name Mandate by another audience in access tokens, or send them with the type at+jwt`,
+    )
+  starts(
+    'access tokens with a type, of the audience of clients',
+    corp({ audience: 'web', personClients: ['web'], machineClients: ['web'] }),
+  )
+  starts(
+    'access tokens without a type, of another audience than its clients',
+    corp({ accessTokenType: 'jwt', commandLine: { clientId: 'cli' }, personClients: ['cli'], machineClients: ['robot'] }),
+  )
   starts('access tokens with a type, of the same audience', corp({ audience: 'mandate' }))
   refuses('a sign-in that does not ask for an ID token', corp({ scopes: ['profile'] }), 'providers.corp.scopes | lacks openid | add openid')
   for (const issuer of ['http://issuer.example', 'http://127.evil.example'])

@@ -84,10 +84,13 @@ function issuers({ providers }: Config): Fault[] {
       })
     }
     // An ID token that came by a refresh has none of the claims that tell it from a plain JWT access token.
-    if (audienceDecides && provider.accessTokenType === 'jwt' && provider.audience === provider.clientId) {
+    const { audience, clientId, commandLine, personClients = [], machineClients } = provider
+    const clients = [clientId, commandLine?.clientId, ...personClients, ...machineClients]
+    if (audienceDecides && provider.accessTokenType === 'jwt' && clients.includes(audience)) {
+      const whose = audience === clientId ? 'the clientId' : `${audience}, a client of the provider`
       faults.push({
         path: `providers.${name}.audience`,
-        problem: 'is the clientId, so that an ID token could pass for an access token without a type',
+        problem: `is ${whose}, so that an ID token${audience === clientId ? '' : ' of it'} could pass for an access token without a type`,
         mend: 'have the issuer name Mandate by another audience in access tokens, or send them with the type at+jwt',
       })
     }

@@ -96,6 +96,9 @@ describe('a method', () => {
     assert.deepEqual(asked(host, 'PUT', '/db/x'), ['GET', 'POST', 'DELETE', 'HEAD'])
     assert.deepEqual(asked(host, 'get', '/db/x'), ['GET', 'POST', 'DELETE', 'HEAD'])
     assert.equal(asked(host, 'PUT', '/other'), '/** *')
+    // Where nothing takes GET there is no HEAD.
+    assert.deepEqual(asked(by(['/db', ['POST']]), 'HEAD', '/db'), ['POST'])
+    assert.equal(asked(by(['/db', ['POST']], ['/db']), 'HEAD', '/db'), '/db *')
   })
 
   test('chooses among the routes of one path; GET takes HEAD, unless another one does', () => {

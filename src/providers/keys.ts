@@ -7,6 +7,8 @@
  *   together cause at most one fetch in 30 s, and a `kid` found unknown causes none for 60 s.
  * - While the latest fetch failed, an unknown key means "cannot tell" (503), not "no" (401): the token may well be
  *   signed by a key we could not fetch.
+ * - What was verified is remembered elsewhere, so whoever remembers asks again which keys are published. A key that a good
+ *   set does not have any more was withdrawn; one that cannot be had now was not.
  * - A `kid` is only ever compared. It is no path, no address and no query.
  */
 import type { KeyObject } from 'node:crypto'
@@ -32,6 +34,11 @@ export interface IssuerKeys {
    * allow, `token_key_unknown`, or `issuer_unavailable` when it cannot be told.
    */
   find(query: KeyQuery): Promise<KeyObject>
+  /**
+   * The keys of the latest good set, which is fetched anew first when it is older than 5 minutes. The same key is the
+   * same object from set to set. Throws Refusal `issuer_unavailable` when there is no set that may still be used.
+   */
+  published(): Promise<readonly KeyObject[]>
   /** When the keys were last fetched, milliseconds since the epoch; undefined before the first time. */
   fetchedAt(): number | undefined
   close(): void
@@ -48,10 +55,12 @@ export function createIssuerKeys(
   config: Pick<ProviderConfig, 'name' | 'algorithms'>,
   { discovery, http, clock, log }: { readonly discovery: Discovery; readonly http: IssuerHttp; readonly clock: Clock; readonly log: Log },
 ): IssuerKeys {
+  let latest: readonly SigningKey[] = []
   const kept = createLastGood({
     load: async () => {
       const { jwks_uri } = await discovery.metadata()
-      return importKeySet(await fetchJsonObject(http, jwks_uri), config.algorithms)
+      latest = importKeySet(await fetchJsonObject(http, jwks_uri), config.algorithms).map((key) => asBefore(key, latest))
+      return latest
     },
     // When metadata is what is missing, discovery has logged why.
     failed: (error) =>
@@ -95,6 +104,11 @@ export function createIssuerKeys(
       }
       throw unknownKey(kept.failing())
     },
+    async published() {
+      // A clock that was set back must not keep an old set young.
+      if (Math.abs(clock.now() - (kept.loadedAt() ?? 0)) >= FRESH_MS) await kept.renew()
+      return (await kept.get()).map(({ key }) => key)
+    },
     fetchedAt: () => kept.loadedAt(),
     close: () => kept.close(),
   }
@@ -108,6 +122,12 @@ function unknownKey(failing: boolean): Refusal {
 function choose(keys: readonly SigningKey[], kid: string | undefined, alg: string): KeyObject | undefined {
   const fitting = keys.filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid))
   return fitting.length === 1 ? fitting[0]?.key : undefined
+}
+
+/** The key with the object that it had in the set before, if it was there: tokens refer to that one. */
+function asBefore(key: SigningKey, before: readonly SigningKey[]): SigningKey {
+  const same = before.find((one) => one.key.equals(key.key))
+  return same === undefined ? key : { ...key, key: same.key }
 }
 
 function remember(unknown: Map<string, number>, kid: string, until: number): void {

@@ -1,6 +1,6 @@
 /**
- * Something fetched from an issuer and kept: metadata, keys. It is fetched at first need and never by a timer, one
- * fetch at a time, and what was good outlives what failed (promise 9).
+ * Something fetched from an issuer and kept: metadata, keys. It is fetched at first need and by no timer of its
+ * own, one fetch at a time, and what was good outlives what failed (promise 9).
  *
  * - Older than `freshMs`: the next reader starts a fetch in the background and goes on with what is there.
  * - A failed fetch is remembered: 2 s, 4 s, 8 s, 16 s, then 30 s without another, so that an issuer that is down is not

@@ -8,6 +8,7 @@
  * What `aud` must say has to be given, so nobody leaves it unchecked by forgetting it. A name that is empty is named by no
  * token: jose would take it for "do not look", and for that reason it is not asked to.
  */
+import type { KeyObject } from 'node:crypto'
 import { errors, jwtVerify } from 'jose'
 import type { Clock } from '../clock.ts'
 import { Refusal } from '../errors.ts'
@@ -55,6 +56,8 @@ export interface VerifiedJwt {
   readonly alg: string
   readonly typ: string | undefined
   readonly claims: VerifiedClaims
+  /** What verified it. It holds for as long as the issuer publishes this key (`IssuerKeys.published`). */
+  readonly key: KeyObject
 }
 
 export const CLOCK_TOLERANCE_SECONDS = 30
@@ -86,7 +89,7 @@ export async function verifyJwt(token: Secret, options: VerifyOptions, form: Jwt
   const claims = checkTypes(payload, options.clock.now() / 1000 + tolerance)
   options.requireType?.(claims)
   if (named || Object.hasOwn(payload, 'aud')) requireAudience(claims.aud, options.audience)
-  return { alg: form.alg, typ: form.typ, claims }
+  return { alg: form.alg, typ: form.typ, claims, key }
 }
 
 function requireAudience(aud: readonly string[], rule: AudienceRule): void {

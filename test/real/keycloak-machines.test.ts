@@ -20,19 +20,36 @@ const WEB = { clientId: 'web', secret: 'web-secret', audiences }
 const BROKER = { clientId: 'broker', secret: 'broker-secret', machine: true, audiences, tokenExchange: true }
 /** One whose tokens say neither user name nor address: it lacks the scopes of Keycloak's defaults that write them. */
 const QUIET = { ...BROKER, clientId: 'quiet-broker' }
+/** Lightweight tokens, in which nothing tells of a machine but their id. One may refresh its token, and then not even that. */
+const LIGHT = { clientId: 'light', secret: 'light-secret', machine: true, audiences }
+const LIGHT_STRANGER = { ...LIGHT, clientId: 'light-stranger' }
 const ADA = { username: 'ada', password: 'ada-password', groups: ['admins'] }
 /** Somebody who is called as a service account would be. */
 const EVE = { username: 'lab-robot', password: 'eve-password' }
 
 test('machines of Keycloak on routes', { timeout: 240_000 }, async (t) => {
-  const realm = makeRealm({ name: REALM, clients: [ROBOT, STRANGER, ELSEWHERE, WEB, BROKER, QUIET], users: [ADA, EVE] })
-  const clients = (realm['clients'] as ReadonlyArray<{ clientId: string }>).map((client) =>
-    client.clientId === QUIET.clientId ? { ...client, defaultClientScopes: ['basic'] } : client,
+  const realm = makeRealm({
+    name: REALM,
+    clients: [ROBOT, STRANGER, ELSEWHERE, WEB, BROKER, QUIET, LIGHT, LIGHT_STRANGER],
+    users: [ADA, EVE],
+  })
+  const clients = (realm['clients'] as readonly Imported[]).map((client) =>
+    client.clientId === QUIET.clientId
+      ? { ...client, defaultClientScopes: ['basic'] }
+      : [LIGHT.clientId, LIGHT_STRANGER.clientId].includes(client.clientId)
+        ? lightweight(client)
+        : client,
   )
   const keycloak = await startKeycloak({ realms: [{ ...realm, clients }] })
   t.after(() => keycloak.stop())
   const stage = await stageKeycloak(t, keycloak)
   const machine = async (client: typeof ROBOT | typeof ELSEWHERE) => (await keycloak.machineToken(REALM, client)).access_token
+  const proofOf = ({ clientId, secret }: typeof ROBOT | typeof BROKER) => ({ client_id: clientId, client_secret: secret })
+  const tokenBy = async (form: Readonly<Record<string, string>>): Promise<string> => {
+    const { status, body } = await askPart(`${keycloak.issuer(REALM)}/protocol/openid-connect/token`, { body: new URLSearchParams(form) })
+    assert.equal(status, 200, body)
+    return (JSON.parse(body) as { access_token: string }).access_token
+  }
   const person = (user: typeof ADA | typeof EVE) => keycloak.passwordToken(REALM, WEB, user)
 
   await t.test('refuses people, their ID tokens, machines that are not listed and tokens for somebody else', async () => {
@@ -47,18 +64,13 @@ test('machines of Keycloak on routes', { timeout: 240_000 }, async (t) => {
   })
 
   await t.test('refuses machines and people whose token another client exchanged, wherever people or machines may come', async () => {
-    const exchanged = async (client: typeof BROKER, token: string): Promise<string> => {
-      const form = {
+    const exchanged = (client: typeof BROKER, token: string): Promise<string> =>
+      tokenBy({
+        ...proofOf(client),
         grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
-        client_id: client.clientId,
-        client_secret: client.secret,
         subject_token: token,
         subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
-      }
-      const { status, body } = await askPart(`${keycloak.issuer(REALM)}/protocol/openid-connect/token`, { body: new URLSearchParams(form) })
-      assert.equal(status, 200, body)
-      return (JSON.parse(body) as { access_token: string }).access_token
-    }
+      })
     const [robot, stranger, ada] = [await machine(ROBOT), await machine(STRANGER), (await person(ADA)).access_token]
     for (const subject of [robot, stranger]) {
       const token = await exchanged(BROKER, subject)
@@ -76,6 +88,30 @@ test('machines of Keycloak on routes', { timeout: 240_000 }, async (t) => {
       assert.match(stage.refused()?.detail ?? '', /personClients/)
     }
     for (const client of [BROKER, QUIET]) assert.deepEqual(await stage.told('/any/x', await exchanged(client, ada)), [403, 'denied'])
+    assert.deepEqual(stage.heads(), [])
+  })
+
+  await t.test('refuses lightweight tokens of machines as people: of a client that is not listed, and what was refreshed', async () => {
+    const { sub, azp, jti, ...rest } = decodeJwt(await machine(LIGHT_STRANGER))
+    assert.deepEqual([azp, /^[a-z]{2}ltcc:/.test(jti ?? ''), typeof sub], ['light-stranger', true, 'string'])
+    const ofUsers = ['preferred_username', 'email', 'name', 'username', 'client_id', 'clientHost', 'clientAddress']
+    assert.deepEqual(
+      ofUsers.filter((claim) => claim in rest),
+      [],
+    )
+    for (const path of ['/any/x', '/people/x', '/anybody/x'])
+      assert.deepEqual(await stage.told(path, await machine(LIGHT_STRANGER)), [403, 'denied'])
+    assert.match(stage.refused()?.detail ?? '', /machineClients/)
+    const { refresh_token: refresh = '' } = await keycloak.machineToken(REALM, LIGHT)
+    const refreshed = await tokenBy({ ...proofOf(LIGHT), grant_type: 'refresh_token', refresh_token: refresh })
+    const claims = decodeJwt(refreshed)
+    // A session, as people have it, and another grant.
+    assert.deepEqual([claims['azp'], typeof claims['sid'], claims.jti?.slice(0, 7)], ['light', 'string', 'onltrt:'])
+    for (const path of ['/any/x', '/anybody/x']) {
+      assert.deepEqual(await stage.told(path, refreshed), [403, 'denied'])
+      assert.match(stage.refused()?.detail ?? '', /neither the form of a machine's nor the name of a user/)
+    }
+    assert.deepEqual(await stage.told('/anybody/x', await machine(LIGHT)), [403, 'denied'])
     assert.deepEqual(stage.heads(), [])
   })
 
@@ -100,11 +136,36 @@ test('machines of Keycloak on routes', { timeout: 240_000 }, async (t) => {
     assert.deepEqual([who?.kind, who?.client, who?.scopes?.toSorted()], ['machine', ROBOT.clientId, scope?.split(' ').sort()])
   })
 
+  await t.test('takes a lightweight token of a listed client as its machine, by the id of the token', async () => {
+    const token = await machine(LIGHT)
+    assert.match(decodeJwt(token).jti ?? '', /^onltcc:/)
+    assert.deepEqual(await stage.told('/read/x', token), [200, ''])
+    assert.match(stage.heads().at(-1) ?? '', /\r\nX-Mandate-Kind: machine\r\n/)
+    assert.deepEqual([stage.granted()?.kind, stage.granted()?.client], ['machine', LIGHT.clientId])
+  })
+
   await t.test('takes people where people may come, on the same host', async () => {
     assert.deepEqual(await stage.told('/people/x', (await person(ADA)).access_token), [200, ''])
     assert.deepEqual(await stage.told('/people/x', await machine(ROBOT)), [403, 'denied'])
   })
 })
+
+interface Imported {
+  readonly clientId: string
+  readonly attributes: object
+  readonly protocolMappers: ReadonlyArray<{ readonly protocolMapper: string; readonly config: object }>
+}
+
+/** Its tokens say subject and audience alone. It gets a refresh token, as a machine may. */
+function lightweight(client: Imported): Imported {
+  const said = { 'access.token.claim': 'true', 'lightweight.claim': 'true' }
+  const subject = { name: 'subject', protocol: 'openid-connect', protocolMapper: 'oidc-sub-mapper', config: said }
+  const mappers = client.protocolMappers.map((mapper) =>
+    mapper.protocolMapper === 'oidc-audience-mapper' ? { ...mapper, config: { ...mapper.config, ...said } } : mapper,
+  )
+  const attributes = { 'client.use.lightweight.access.token.enabled': 'true', 'client_credentials.use_refresh_token': 'true' }
+  return { ...client, attributes: { ...client.attributes, ...attributes }, protocolMappers: [...mappers, subject] }
+}
 
 async function stageKeycloak(t: TestContext, keycloak: Keycloak) {
   const { stage, service, host } = await stageWithService(t, standIns, undefined, {
@@ -119,7 +180,7 @@ async function stageKeycloak(t: TestContext, keycloak: Keycloak) {
         audience: AUDIENCE,
         accessTokenType: 'jwt',
         // Listed, the broker is a machine as itself and for nobody else.
-        machineClients: [ROBOT.clientId, BROKER.clientId],
+        machineClients: [ROBOT.clientId, BROKER.clientId, LIGHT.clientId],
         personClients: [WEB.clientId],
       }
       const route = (path: string, allow: object) => ({
@@ -133,6 +194,7 @@ async function stageKeycloak(t: TestContext, keycloak: Keycloak) {
         route('/admin/**', { scopes: ['email', 'lab:admin'] }),
         route('/any/**', { callers: ['person', 'machine'] }),
         route('/people/**', { callers: ['person'], groups: ['admins'] }),
+        route('/anybody/**', { callers: ['person'] }),
       ]
     },
   })

@@ -113,6 +113,8 @@ describe('bearers of a Cognito user pool', () => {
     for (const client_id of [undefined, null, 7, ['robot']]) await refused(robot({ client_id }), 'denied', /names no client/)
     for (const username of ['robot', '', null, 7]) await refused(robot({ username }), 'denied', /personClients/)
     await refused(robot({ sub: undefined }), 'token_claims_invalid')
+    // A trigger of the pool may add it: somebody acts, and whose rights the machine would have is not known.
+    for (const act of [{ sub: ADA.sub }, {}, null]) await refused(robot({ act }), 'denied', /acts for it/)
     // Nothing else stands in for the client.
     await refused(robot({ client_id: undefined, azp: 'robot', cid: 'robot' }), 'denied')
   })

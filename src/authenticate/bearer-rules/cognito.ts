@@ -7,6 +7,7 @@
  * - `token_use` is `access`. ID tokens are for the client that asked for them, whatever else they say.
  * - A machine is a client of `machineClients` whose token has no user: `sub` is the client itself, which Cognito lets no
  *   trigger change, and there is no `username`. "It has a client_id" proves nothing: every user's access token has one.
+ *   Nobody acts for it (`act`, which a trigger may add): a rule for machines means the machine itself.
  * - A person is a user of a client of `personClients`. That a machine's client is listed makes no user of it a machine,
  *   and none a person.
  * - An `aud` is there with resource binding alone. Then it is a promise of the issuer for whom the token is, and must be
@@ -38,6 +39,7 @@ export function cognitoRule({
       }
       if (!machineClients.includes(client)) throw nobody("the client is not among the provider's machineClients")
       if (sub !== client) throw nobody('its sub is not the client, as that of a machine is')
+      if (claims['act'] !== undefined) throw nobody('the machine is not alone: somebody acts for it')
       return 'machine'
     },
   }

@@ -12,5 +12,15 @@ import { OF_USERS, without } from './of-users.ts'
 export function isEntraApplication(claims: VerifiedClaims): boolean {
   const { idtyp, oid, scp, sub } = claims
   if (!without(claims, OF_USERS)) return false
-  return idtyp === undefined ? oid !== undefined && oid === sub && scp === undefined : idtyp === 'app'
+  return idtyp === undefined ? oid !== undefined && oid === sub && !isDelegated(scp) : idtyp === 'app'
+}
+
+/** Whether it says of itself that it is a user's: nothing is delegated to an application, so it has no `scp`. */
+export function isEntraUser({ idtyp, oid, scp }: VerifiedClaims): boolean {
+  return oid !== undefined && (idtyp === 'user' || isDelegated(scp))
+}
+
+/** An empty `scp` delegates nothing. */
+function isDelegated(scp: unknown): boolean {
+  return typeof scp === 'string' && scp !== ''
 }

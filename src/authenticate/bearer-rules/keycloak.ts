@@ -6,6 +6,12 @@
  * the user name that it reserves, or, when the client has not the scope `profile`, with no trace of a user or session. A
  * person may call herself `service-account-x`, but cannot make Keycloak write `client_id`.
  *
+ * A lightweight access token has none of this, nor has one of a client without the scopes `profile` and `service_account`.
+ * Since Keycloak 26.2 the id of a token begins with how it was got, two letters each for session, token and grant:
+ * `trltcc:` is of client credentials, which Keycloak gives for the service account of `azp` and for nobody else. No mapper
+ * and no user can write it, so with `azp` it proves a service account. After a refresh or an exchange it names that grant
+ * (`rt`, `te`), and nothing is left: a client in `machineClients` is then what keeps such a token from being a person's.
+ *
  * A token that another client got for a service account's by exchange (RFC 8693) has none of these claims: `azp` is that
  * client, `sub` and user name are still the service account's. The user name of one client is no proof of another.
  */
@@ -18,12 +24,19 @@ export const OF_SERVICE_ACCOUNTS = 'service-account-'
 /** What its mappers for service accounts write. */
 export const OF_MAPPERS = ['clientHost', 'clientAddress']
 
+const BY_CLIENT_CREDENTIALS = /^[a-z]{4}cc:/
+
+/** Whether the id of the token says that it was given for client credentials. */
+export function isByClientCredentials({ jti }: VerifiedClaims): boolean {
+  return typeof jti === 'string' && BY_CLIENT_CREDENTIALS.test(jti)
+}
+
 export function isKeycloakServiceAccount(claims: VerifiedClaims, client: string | undefined): boolean {
   if (client === undefined) return false
-  const mapped = !without(claims, OF_MAPPERS)
+  const written = !without(claims, OF_MAPPERS) || isByClientCredentials(claims)
   const named = claims.sub !== client && claims['client_id'] === client
   // It keeps user names in lower case. An administrator may have given the account an address, so that counts for nothing.
-  if (claims['preferred_username'] === `${OF_SERVICE_ACCOUNTS}${client.toLowerCase()}`) return mapped || named
+  if (claims['preferred_username'] === `${OF_SERVICE_ACCOUNTS}${client.toLowerCase()}`) return written || named
   if (!without(claims, OF_USERS)) return false
-  return mapped || (named && claims['azp'] === client && without(claims, OF_SESSIONS))
+  return written || (named && claims['azp'] === client && without(claims, OF_SESSIONS))
 }

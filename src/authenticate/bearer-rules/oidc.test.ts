@@ -2,17 +2,25 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { stageBearers } from '../bearer-jwt.fake.ts'
 
+/** What some issuers write into claims instead of a header. */
+const OTHER_USES = [
+  ...['id', 'refresh', 'ACCESS', '', null, ['access']].map((use) => ({ token_use: use })),
+  ...['id', 'refresh', 'refresh_token', 'id_token', '', null, ['access']].map((type) => ({ token_type: type })),
+]
+
 test('an ID, logout, refresh or key-bound token is no access token, whichever type its header claims', async () => {
   const plain = stageBearers({ accessTokenType: 'jwt' })
   for (const claims of [
     { nonce: 'n' },
     { at_hash: 'x' },
     { c_hash: 'x' },
+    { s_hash: 'x' },
     { events: {} },
     { typ: 'ID' },
     { typ: 'Refresh' },
     { typ: 'Logout' },
     { cnf: { jkt: 'x' } },
+    ...OTHER_USES,
   ]) {
     await plain.rejects(plain.token(claims, { typ: 'JWT' }), 'token_type_wrong', JSON.stringify(claims))
   }
@@ -23,6 +31,12 @@ test('an ID, logout, refresh or key-bound token is no access token, whichever ty
   const typed = stageBearers()
   for (const typ of ['JWT', undefined, 'logout+jwt']) await typed.rejects(typed.token({}, { typ }), 'token_type_wrong')
   await typed.rejects(typed.token({ cnf: {} }), 'token_type_wrong')
+  // Both must say so: a header that any signer of the issuer writes is no better than the claim that contradicts it.
+  for (const claims of OTHER_USES) await typed.rejects(typed.token(claims), 'token_type_wrong', JSON.stringify(claims))
+  for (const claims of [{ token_use: 'access' }, { token_type: 'access' }, { token_type: 'access_token' }, { token_type: 'Bearer' }])
+    for (const { token, caller } of [plain, typed]) await caller(token(claims, { typ: token === plain.token ? 'JWT' : 'at+jwt' }))
+  // Its header says what it is, so of its claims a nonce says nothing.
+  await typed.caller(typed.token({ nonce: 'n' }))
 })
 
 test('a provider of ID tokens takes no access tokens, and of several audiences the authorized party must be ours', async () => {
@@ -73,9 +87,12 @@ test('refuses a machine that another client exchanged, listed or not: it is neve
     // It says of itself that it is of a machine, and of a user.
     { sub: 'o', oid: 'o', azp: 'robot', idtyp: 'app', email: 'ada@corp.example' },
     { sub: 'auth0|5', azp: 'robot', gty: 'client-credentials', email: 'ada@corp.example' },
+    // A session may be a machine's.
+    { sub: 'u', azp: 'broker', sid: 's' },
   ])
     await refuses(claims)
-  assert.equal((await caller(token({ client_id: undefined, sub: 'u', azp: 'broker', sid: 's' }, { typ: 'JWT' }))).principal.kind, 'person')
+  const ada = token({ client_id: undefined, sub: 'u', azp: 'broker', preferred_username: 'ada' }, { typ: 'JWT' })
+  assert.equal((await caller(ada)).principal.kind, 'person')
 })
 
 test('refuses an ID token that speaks of a machine', async () => {
@@ -95,8 +112,10 @@ test('refuses people of clients that are not among personClients, where these ar
   for (const client of ['broker', 'robot', 'Web', '', undefined]) await rejects(token({ client_id: client }), 'denied', client)
   await rejects(token({ client_id: undefined, azp: 'broker' }), 'denied')
   await rejects(token({ sub: 'stranger', client_id: 'broker' }), 'denied')
+  // Beside the usual name another one may mean anything.
+  for (const other of ['cid', 'appid']) await rejects(token({ client_id: 'broker', [other]: 'web' }), 'denied', other)
   const kind = async (claims: object) => (await caller(token(claims))).principal.kind
-  assert.deepEqual([await kind({}), await kind({ client_id: 'both' })], ['person', 'person'])
+  assert.deepEqual([await kind({}), await kind({ client_id: 'both', email: 'ada@corp.example' })], ['person', 'person'])
   assert.deepEqual([await kind({ client_id: undefined, cid: 'web' })], ['person'])
   assert.deepEqual(
     [await kind({ sub: 'robot', client_id: 'robot' }), await kind({ sub: 'both', client_id: 'both' })],
@@ -113,7 +132,7 @@ test('a machine is a configured client without a user, and nothing else', async 
   await rejects(token({ sub: 'other', client_id: 'other' }), 'denied')
   await rejects(token({ sub: 'u', client_id: 'other', azp: 'other', preferred_username: 'service-account-other' }), 'denied')
   // A listed client with a user is that person.
-  assert.equal(await kind({ client_id: 'batch' }), 'person')
+  assert.equal(await kind({ client_id: 'batch', username: 'ada' }), 'person')
   assert.equal(await kind({ client_id: undefined, azp: 'batch', preferred_username: 'ada' }), 'person')
   // Who is called as the client is, by subject or user name, is neither.
   await rejects(token({ sub: 'batch', client_id: 'batch', username: 'ada' }), 'denied')
@@ -162,6 +181,24 @@ test('what tells of a machine makes nobody of a token, whatever a user would hav
     await rejects(token({ client_id: undefined, ...claims }, { typ: 'JWT' }), 'denied', JSON.stringify(claims))
 })
 
+test('makes no machine of a person whose token has part of what a machine would have', async () => {
+  const { token, caller } = stageBearers({ accessTokenType: 'jwt', machineClients: ['listed'] })
+  const kind = async (claims: object) => (await caller(token({ client_id: undefined, sub: 'u', ...claims }, { typ: 'JWT' }))).principal.kind
+  for (const claims of [
+    // Entra has `oid` for people as well, beside another `sub`.
+    { oid: 'o', azp: 'listed', scp: 'user.read' },
+    { oid: 'o', azp: 'web' },
+    // A name tells of a user where Keycloak writes the client twice.
+    ...['name', 'given_name'].map((claim) => ({ azp: 'listed', client_id: 'listed', [claim]: 'x' })),
+    // What machines are called, and not where they are called so.
+    { azp: 'listed', preferred_username: 'ada-service-account-owner' },
+    { sub: 'ada@clients.example', azp: 'web' },
+    // No client at all.
+    {},
+  ])
+    assert.equal(await kind(claims), 'person', JSON.stringify(claims))
+})
+
 test('a machine of Auth0, Okta, Entra or Keycloak counts as one, and never as a person', async () => {
   const { token, rejects, caller } = stageBearers({ accessTokenType: 'jwt', machineClients: ['listed'] })
   const kind = async (claims: object) => (await caller(token({ client_id: undefined, ...claims }, { typ: 'JWT' }))).principal.kind
@@ -179,12 +216,14 @@ test('a machine of Auth0, Okta, Entra or Keycloak counts as one, and never as a 
     assert.equal(await kind(of('listed')), 'machine', name)
   }
   // People of the same issuers.
-  assert.equal(await kind({ sub: 'auth0|5', azp: 'listed' }), 'person')
+  assert.equal(await kind({ sub: 'auth0|5', azp: 'web' }), 'person')
   assert.equal(await kind({ sub: 'ada@corp.example', uid: '00u', cid: 'listed' }), 'person')
   assert.equal(await kind({ sub: 'pairwise', oid: 'o', azp: 'listed', scp: 'x' }), 'person')
   assert.equal(await kind({ sub: 'o', oid: 'o', azp: 'listed', scp: 'x' }), 'person')
-  assert.equal(await kind({ sub: 'u', azp: 'listed', sid: 's' }), 'person')
-  assert.equal(await kind({ sub: 'u', azp: 'listed', client_id: 'listed', sid: 's' }), 'person')
+  assert.equal(await kind({ sub: 'u', azp: 'web', client_id: 'web', sid: 's' }), 'person')
+  // With a session the client that is written twice proves no machine, and no person of it either.
+  for (const claim of ['sid', 'session_state', 'acr', 'amr'])
+    await rejects(token({ sub: 'u', azp: 'listed', client_id: 'listed', [claim]: 'x' }, { typ: 'JWT' }), 'denied', claim)
   // Nor does a machine become a person by naming no client.
   for (const claims of [{ gty: 'client-credentials' }, { clientHost: '10.0.0.1' }, { sub: 'o', oid: 'o' }, { sub: 'x@clients' }])
     await rejects(token({ client_id: undefined, ...claims }, { typ: 'JWT' }), 'denied', JSON.stringify(claims))
