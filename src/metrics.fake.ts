@@ -71,6 +71,8 @@ export function fillMetrics(metrics: Metrics, routeCount: number): void {
     metrics.set('mandate_orphans_unknown', { broker }, 1)
     metrics.count('mandate_orphans_deleted_total', { broker })
   }
+  for (const listener of ['http', 'https', 'forward-auth', 'operations'])
+    for (const bound of ['total', 'address']) metrics.count('mandate_connections_dropped_total', { listener, bound })
   metrics.set('mandate_active_logins', {}, 1_000)
   metrics.set('mandate_tls_expiry_timestamp_seconds', {}, 1_900_000_000)
   metrics.set('mandate_build_info', { version: '1.0.0' }, 1)

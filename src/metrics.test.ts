@@ -37,6 +37,8 @@ describe('label values are bounded', () => {
       'kind',
       'server',
       'version',
+      'listener',
+      'bound',
     ])
     for (const [name, { labels }] of Object.entries(METRICS)) for (const label of labels) assert.ok(allowed.has(label), `${name} ${label}`)
   })

@@ -38,6 +38,11 @@ export const METRICS = {
     labels: ['provider', 'kind', 'result'],
   },
   mandate_limited_total: { type: 'counter', help: 'Attempts refused because a limit of their route was reached.', labels: ['route'] },
+  mandate_connections_dropped_total: {
+    type: 'counter',
+    help: 'Connections closed unread, by listener (http, https, forward-auth, operations) and by the bound that was reached: total or address.',
+    labels: ['listener', 'bound'],
+  },
   mandate_upstream_up: {
     type: 'gauge',
     help: '1 while a server of a pool answers its health checks, else 0. Absent where none are configured.',
@@ -130,6 +135,8 @@ export function statusLabel(status: number): string {
 
 export interface Metrics {
   count<N extends OfType<'counter'>>(name: N, labels: Labels<N>): void
+  /** Exposes a counter at 0: one that begins at 1 is to Prometheus no rise, so an alert would miss the first time. */
+  begin<N extends OfType<'counter'>>(name: N, labels: Labels<N>): void
   /** Adds `by` to a gauge. */
   add<N extends OfType<'gauge'>>(name: N, labels: Labels<N>, by: number): void
   set<N extends OfType<'gauge'>>(name: N, labels: Labels<N>, value: number): void
@@ -166,6 +173,7 @@ export function createMetrics(): Metrics {
   }
   return {
     count: (name, labels) => counters.get(name)?.inc(labels),
+    begin: (name, labels) => counters.get(name)?.inc(labels, 0),
     add: (name, labels, by) => gauges.get(name)?.inc(labels, by),
     set: (name, labels, value) => gauges.get(name)?.set(labels, value),
     observe: (name, labels, seconds) => histograms.get(name)?.observe(labels, seconds),

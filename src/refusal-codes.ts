@@ -272,6 +272,7 @@ export const REFUSALS = {
     title: 'Mandate cannot read the account that it needs for this target',
     mend: 'Try again after Retry-After; the operator finds the cause in the log.',
   },
+  too_busy: { status: 503, title: 'This replica reads as many forms as it may at once', mend: 'Wait as long as Retry-After says.' },
   shutting_down: { status: 503, title: 'This replica is stopping', mend: 'Try again.' },
   fault: { status: 500, title: 'Mandate made a mistake', mend: 'Tell the operator the request id.' },
   upstream_unavailable: {

@@ -80,6 +80,8 @@ export async function startSubject(options: SubjectOptions): Promise<Subject> {
           }),
       operations: { port: operations },
     },
+    // What many cost is measured, not how few are taken.
+    limits: { connections: { plain: 20_000, tls: 20_000 } },
     store:
       redisUrl === undefined
         ? { memory: 'singleReplica' }

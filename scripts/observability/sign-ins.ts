@@ -165,6 +165,14 @@ const answers = [
     wide: 8,
     queries: [[`topk(10, ${quantile(0.95, 'mandate_request_duration_seconds', ON, 'route')})`, '{{route}}']],
   }),
+  lines({
+    title: 'Connections closed unread',
+    about:
+      'By listener and the bound of limits.connections that was reached. total: too many callers for one replica, or streams that want a higher bound and more memory; address: one caller holds very many, or a balancer hides whose they are. Neither Provider nor Route has an effect here.',
+    unit: 'cps',
+    wide: 24,
+    queries: [[sum(rate(ours('mandate_connections_dropped_total')), 'listener, bound'), '{{listener}}, {{bound}}']],
+  }),
 ]
 
 export const signInsBoard = () =>

@@ -26,7 +26,7 @@ export async function readBody(request: IncomingMessage, response: ServerRespons
   if (!comes) throw invalid('', 'is missing: send a JSON body')
   const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
   if (type !== 'application/json' || request.headers['content-encoding'] !== undefined) throw new Refusal('body_type_unsupported')
-  const bytes = await readWhole(request, response, limit)
+  const bytes = await readWhole(request, response, { limit })
   const value = parsed(bytes)
   const faults = operation.body(value)
   if (faults.length > 0) throw new Refusal('body_invalid', { detail: countOf(faults.length), faults })

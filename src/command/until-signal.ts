@@ -26,7 +26,7 @@ export async function endingSoon<T>(told: Promise<void>, starting: Promise<T>): 
   let over = false
   let late: NodeJS.Timeout | undefined
   void told.then(() => {
-    if (!over) late = setTimeout(() => process.exit(0), START_ENDS_WITHIN_MS)
+    if (!over) late = setTimeout(() => process.exit(), START_ENDS_WITHIN_MS)
   })
   try {
     return await starting

@@ -69,7 +69,10 @@ async function open(t: TestContext, { credential, audit = memorySink(), listen }
   })
   const forwardAuth = { host: '127.0.0.1', port: 0, trusted: ['127.0.0.1/32'], headers: 'x-forwarded' as const, ...listen }
   const port = await composeForwardAuth(
-    { listen: { behind: [], names: [], operations: { host: '127.0.0.1', port: 0 }, forwardAuth } },
+    {
+      listen: { behind: [], names: [], operations: { host: '127.0.0.1', port: 0 }, forwardAuth },
+      limits: { connections: { plain: 10, tls: 10, perAddress: 10 } },
+    },
     {
       steps: {
         authenticator: { authenticate: async () => ({ result: 'authenticated', caller: bearerCaller('of-the-caller') }) },

@@ -6,12 +6,13 @@ import { createForwardAuth, type ForwardAuthParts } from '../gateway/forward-aut
 import { type Listener, listen } from '../gateway/server.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
+import { type BoundConnections, boundConnections } from './listeners.ts'
 
 const GRACE_MS = 5_000
 
 /** Binds the configured address, if there is one, and resolves to its port; it closes with the lifecycle. `bound` is told of it. */
 export async function composeForwardAuth(
-  { listen: { forwardAuth: on } }: Pick<Config, 'listen'>,
+  { listen: { forwardAuth: on }, limits }: Pick<Config, 'listen'> & BoundConnections,
   parts: Omit<ForwardAuthParts, 'headers' | 'addressOf'>,
   log: Log,
   lifecycle: Lifecycle,
@@ -21,7 +22,9 @@ export async function composeForwardAuth(
   const { host, port, trusted, headers, cert, key } = on
   const tls = cert === undefined || key === undefined ? {} : { tls: { cert: secretSource(cert), key: secretSource(key) } }
   const door = createForwardAuth({ ...parts, headers, addressOf: addressReader(trusted) })
-  const listener: Listener = await listen(door, { host, port, from: listedPeers(trusted), ...tls }, log)
+  const from = listedPeers(trusted)
+  const connections = boundConnections(limits, 'forward-auth', 'tls' in tls, from, parts.metrics)
+  const listener: Listener = await listen(door, { host, port, from, connections, ...tls }, log)
   lifecycle.onStop('forward-auth', () => listener.close(GRACE_MS))
   bound(listener)
   return listener.port

@@ -4,9 +4,11 @@ import { isLoopbackHost } from '../config/loopback.ts'
 import { secretSource } from '../config/references.ts'
 import { aliasesOf } from '../config/route-faults.ts'
 import { peerCheck } from '../gateway/address.ts'
+import { type ConnectionLimit, DROPPED_FOR } from '../gateway/connection-limit.ts'
 import { type Listener, listen } from '../gateway/server.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
 
 const STREAM_GRACE_MS = 5_000
 
@@ -15,23 +17,44 @@ export function hostnamesOf(config: Config): ReadonlySet<string> {
   return new Set([new URL(config.publicUrl).hostname, ...aliasesOf(config), ...config.routes.map(({ match }) => match.host)])
 }
 
+/** The part of a configuration that says how many connections there may be. */
+export interface BoundConnections {
+  readonly limits: Pick<Config['limits'], 'connections'>
+}
+
+/** The bound on a listener's connections, and its count of those that were dropped. */
+export function boundConnections(
+  { connections: { plain, tls, perAddress } }: BoundConnections['limits'],
+  listener: string,
+  hasTls: boolean,
+  spared: ConnectionLimit['spared'],
+  metrics: Metrics,
+): ConnectionLimit {
+  const total = hasTls ? tls : plain
+  for (const bound of DROPPED_FOR) metrics.begin('mandate_connections_dropped_total', { listener, bound })
+  return { total, perAddress, spared, dropped: (bound) => metrics.count('mandate_connections_dropped_total', { listener, bound }) }
+}
+
 /** Binds the configured addresses; they close with the lifecycle. `bound` is told of each. */
 export async function composeListeners(
-  { listen: on, routes }: Config,
+  { listen: on, routes, limits }: Config,
   gateway: Parameters<typeof listen>[0],
   log: Log,
+  metrics: Metrics,
   lifecycle: Lifecycle,
   bound: (listener: Listener) => void,
 ) {
   const webSocketHosts = new Set(routes.filter(({ websockets }) => websockets).map(({ match }) => match.host))
+  const spared = peerCheck(on.behind)
   const start = async (name: string, options: Parameters<typeof listen>[1]): Promise<number> => {
-    const listener: Listener = await listen(gateway, { ...options, webSocketHosts }, log)
+    const connections = boundConnections(limits, name, options.tls !== undefined, spared, metrics)
+    const listener: Listener = await listen(gateway, { ...options, webSocketHosts, connections }, log)
     lifecycle.onStop(name, () => listener.close(STREAM_GRACE_MS))
     bound(listener)
     return listener.port
   }
   return {
-    http: on.http && (await start('http', { ...on.http, ...(isLoopbackHost(on.http.host) ? {} : { from: peerCheck(on.behind) }) })),
+    http: on.http && (await start('http', { ...on.http, ...(isLoopbackHost(on.http.host) ? {} : { from: spared }) })),
     https:
       on.https &&
       (await start('https', {

@@ -176,7 +176,7 @@ describe('what has loaded', () => {
       [{ idle: 1_800_000, absolute: 28_800_000 }, { maxAge: 3_600_000, blindFor: 30_000 }, { file: '-' }, { level: 'info' }, undefined],
     )
     assert.deepEqual([limits.body, limits.answerWithin], [10_000_000, 60_000])
-    assert.deepEqual(limits.connections, { total: 2_500, perAddress: 1_000 })
+    assert.deepEqual(limits.connections, { plain: 2_500, tls: 1_000, perAddress: 500 })
     const { corp } = providers
     assert.deepEqual(
       [corp?.name, corp?.prefix, corp?.audience, corp?.refreshTokens, corp?.signIn],

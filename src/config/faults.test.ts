@@ -66,8 +66,8 @@ describe('refuses a value', () => {
   refuses('that is too small', (d) => (d['limits'] = { signIns: 0 }), 'limits.signIns | is less than 1 | write 1 or more')
   refuses(
     'that would take nobody in',
-    (d) => (d['limits'] = { connections: { total: 0 } }),
-    'limits.connections.total | is less than 1 | write 1 or more',
+    (d) => (d['limits'] = { connections: { tls: 0 } }),
+    'limits.connections.tls | is less than 1 | write 1 or more',
   )
   refuses(
     'that is an empty list',

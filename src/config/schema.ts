@@ -101,6 +101,20 @@ export const configSchema = z.strictObject({
         })
         .prefault({})
         .describe('What one person or machine may have going on, on each replica'),
+      connections: z
+        .strictObject({
+          plain: z.int().min(1).default(2_500).describe('On a port without TLS'),
+          tls: z.int().min(1).default(1_000).describe('On a port with TLS, where each takes three times the memory'),
+          perAddress: z
+            .int()
+            .min(1)
+            .default(500)
+            .describe(
+              'Of those, from one address or one /64 of IPv6; not for this machine, nor for the proxies in listen.behind and in listen.forwardAuth.trusted',
+            ),
+        })
+        .prefault({})
+        .describe('Connections that each port but that of operations holds at once; further ones are closed'),
     })
     .prefault({})
     .describe('Bounds'),

@@ -43,7 +43,7 @@ function within(ranges: readonly string[]): (address: string) => boolean {
 }
 
 /** IPv4 in its IPv6 mapping is IPv4: one caller has one address. */
-function plain(address: string): string {
+export function plain(address: string): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address
 }
 

@@ -29,7 +29,7 @@ import { readTarget } from './request-target.ts'
 import { type AskedRoute, isLed, MOST_RECORDED, type RouteAttempt, type RouteHost, requireRoute, routeAttempt } from './routes.ts'
 import type { SignInEndpoints } from './sign-in.ts'
 import type { SignOutEndpoints } from './sign-out.ts'
-import { asksWebSocket, offersUpgrade, readSubprotocols } from './upgrades.ts'
+import { asksWebSocket, offersUpgrade, readSubprotocols, refusedOffer } from './upgrades.ts'
 import { type Upgrade, type Visit, wantsPage } from './visit.ts'
 import type { YouAreEndpoints } from './you-are.ts'
 
@@ -225,7 +225,7 @@ export function createGateway(parts: GatewayParts): Gateway {
         const isRouteHost = host?.isSignInHost === false
         const isForCluster = !isRouteHost && visit.target.segments[0] === 'clusters' && visit.target.segments.length > 1
         // What is not handed over speaks no other protocol; other offers (h2c) may be passed over (RFC 9110 7.8).
-        if (upgrade === undefined && offersUpgrade(visit.head.values.get('upgrade'))) throw new Refusal('upgrade_unsupported')
+        if (upgrade === undefined && offersUpgrade(visit.head.values.get('upgrade'))) throw refusedOffer(visit.head)
         if (isForCluster) return await toCluster(visit)
         if (upgrade !== undefined) return await toWebSocket(visit, host)
         form = wantsPage(visit) ? 'page' : 'problem'

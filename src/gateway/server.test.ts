@@ -5,7 +5,7 @@ import { eventually, exchangeRaw, openRaw, readAnswer } from '../../test/fakes/r
 import { asRefusal, type Refusal } from '../errors.ts'
 import { createLog } from '../log.ts'
 import { answerRefusal } from './answers.ts'
-import { readForm } from './form-body.ts'
+import { createFormReader } from './form-body.ts'
 import type { Gateway } from './gateway.ts'
 import { readHead } from './request-head.ts'
 import { type Bounds, type Listener, type ListenOptions, listen } from './server.ts'
@@ -25,6 +25,7 @@ async function stage(t: TestContext, bounds: Partial<Bounds> = {}, more: Partial
   const arrived: string[] = []
   const unread: Refusal[] = []
   const closed: string[] = []
+  const readForm = createFormReader()
   const gateway: Gateway = {
     async answer(request, response) {
       arrived.push(`${request.method} ${request.url}`)
@@ -33,7 +34,7 @@ async function stage(t: TestContext, bounds: Partial<Bounds> = {}, more: Partial
         if (request.url === '/hang') return
         response.once('close', () => closed.push(`${request.url}`))
         if (request.url === '/large') return void response.end(Buffer.alloc(64_000_000))
-        if (request.url === '/form') await readForm(request, response)
+        if (request.url === '/form') await readForm({ request, response, address: '192.0.2.1' })
         else for await (const part of request) void part
         if (request.url === '/stream') return void response.write('begun')
         response.end('ok')
@@ -209,6 +210,20 @@ suite('the listener', () => {
     connection.send(head('Authorization: Bearer t').repeat(2))
     const { status, body } = readAnswer(await connection.closed())
     assert.deepEqual([status, JSON.parse(body).code, arrived.length, unread.length], [403, 'peer_refused', 0, 1])
+  })
+
+  test('few requests with large heads behind an answer that goes on cost their connection as well', async (t) => {
+    const { port, arrived, unread } = await stage(t)
+    const connection = await openRaw(port)
+    connection.send('GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    await connection.until(/begun/)
+    connection.send(head(`X: ${'a'.repeat(25_000)}`).repeat(3))
+    await connection.closed()
+    assert.deepEqual(arrived, ['GET /stream'])
+    assert.deepEqual(
+      unread.map(({ code }) => code),
+      ['too_many_requests'],
+    )
   })
 
   test('a few requests sent at once are answered one after the other', async (t) => {

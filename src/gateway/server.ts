@@ -5,19 +5,23 @@
  * quoting it. Requests of one connection are answered one after the other, so that nothing hidden behind a request
  * whose framing was refused is ever acted on: the refusal closes the connection first. Header bytes, header count,
  * requests that wait for their turn, and the time to the handshake, for the head, for the body and for fetching a
- * finished answer are bounded. A request to change the protocol is handed over with its connection only where the gateway
- * serves that, and only as the first that is under way there; anywhere else it is a request like any other.
+ * finished answer are bounded, and so are the connections themselves (`connection-limit.ts`). A request to change the
+ * protocol is handed over with its connection only where the gateway serves that, and only as the first that is under way
+ * there; anywhere else it is a request like any other. What a listener here throws costs one connection (`guarded.ts`).
  */
 import { X509Certificate } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { SecretSource } from '../config/references.ts'
 import { Refusal } from '../errors.ts'
 import { describeError, type Log } from '../log.ts'
+import { type ConnectionLimit, limitConnections } from './connection-limit.ts'
 import type { Gateway } from './gateway.ts'
+import { createGuard } from './guarded.ts'
 import { createTurns } from './turns.ts'
+import { isMisframed, misframed, refusalOfParser, writeRefusal } from './unread-refusals.ts'
 import { mayUpgrade } from './upgrades.ts'
 
 /** How long and how much a connection may make us wait and hold. */
@@ -57,6 +61,8 @@ export interface ListenOptions {
   readonly from?: (peer: string | undefined) => boolean
   /** Names of hosts where a WebSocket may be opened elsewhere than below /clusters/. Default: none. */
   readonly webSocketHosts?: ReadonlySet<string>
+  /** How many connections it holds. Default: as many as there are. */
+  readonly connections?: ConnectionLimit
   /** Replaces bounds in tests. */
   readonly bounds?: Partial<Bounds>
 }
@@ -73,57 +79,78 @@ export interface Listener {
 export async function listen(gateway: Gateway, options: ListenOptions, log: Log): Promise<Listener> {
   const { fetchTimeout, rotationInterval, ...limits } = { ...BOUNDS, ...options.bounds }
   const turns = createTurns(fetchTimeout)
-  const refuse = (socket: Duplex, refusal: Refusal) => {
+  // To be called before the connection is cut: afterwards nobody knows from where it came.
+  const unread = (connection: Duplex, refusal: Refusal) =>
+    gateway.refuseUnread(connection instanceof Socket ? connection.remoteAddress : undefined, refusal)
+  const guard = createGuard(log, (connection) => unread(connection, new Refusal('fault')))
+  const refuse = async (socket: Duplex, refusal: Refusal) => {
     socket.on('error', () => undefined)
-    void gateway.refuseUnread(socket instanceof Socket ? socket.remoteAddress : undefined, refusal)
+    const counting = unread(socket, refusal)
     // Within an answer that has begun, a second head would be read as part of the first.
-    if (turns.answering(socket)) return void socket.destroy()
-    writeRefusal(socket, refusal)
+    if (turns.answering(socket)) socket.destroy()
+    else writeRefusal(socket, refusal)
+    await counting
   }
   const answer = (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request
     // The rest of what was read at once still arrives after the connection was cut.
-    if (request.socket.destroyed) return
+    if (socket.destroyed) return
     const begin = () => {
-      if (request.socket.destroyed || request.socket.writableEnded) return
+      if (socket.destroyed || socket.writableEnded) return
       const refusal = refusedUnread(request)
-      if (refusal !== undefined) refuse(request.socket, refusal)
-      else void gateway.answer(request, response)
+      return refusal === undefined ? gateway.answer(request, response) : refuse(socket, refusal)
     }
-    if (turns.take(request.socket, response, begin)) return
-    void gateway.refuseUnread(request.socket.remoteAddress, new Refusal('too_many_requests', { detail: 'on one connection' }))
-    request.socket.destroy()
+    if (turns.take(socket, response, () => guard(socket, begin))) return
+    const counting = unread(socket, new Refusal('too_many_requests', { detail: 'on one connection' }))
+    socket.destroy()
+    return counting
   }
   const refusedUnread = (request: IncomingMessage): Refusal | undefined => {
     if (options.from?.(request.socket.remoteAddress) === false) return new Refusal('peer_refused')
-    return isMisframed(request) ? new Refusal('header_ambiguous', { detail: 'it is not HTTP/1.1 as RFC 9112 has it' }) : undefined
+    return isMisframed(request) ? misframed() : undefined
   }
   const mayBeHandedOver = (request: IncomingMessage) => mayUpgrade(request, options.webSocketHosts)
   const handedOver = new Set<Duplex>()
-  const handOver = (request: IncomingMessage, socket: Duplex, early: Buffer) => {
-    socket.on('error', () => undefined)
+  const handOver = (request: IncomingMessage, early: Buffer) => {
+    const { socket } = request
     if (socket.destroyed) return
     const refusal = refusedUnread(request) ?? refusedUpgrade(mayBeHandedOver(request), turns.busy(socket))
     if (refusal !== undefined) return refuse(socket, refusal)
     handedOver.add(socket)
     socket.once('close', () => handedOver.delete(socket))
-    void gateway.answer(request, lastAnswer(request, request.socket, fetchTimeout), { socket, early })
+    return gateway.answer(request, lastAnswer(request, socket, fetchTimeout), { socket, early })
   }
+  const askedOf = (request: IncomingMessage, response: ServerResponse) => guard(request.socket, () => answer(request, response))
+  /**
+   * For what Node hands over. With a body that is not whole yet it gives a stand-in, which fails with its connection; what
+   * is under way is known of the connection itself, so that alone is looked at and spoken on.
+   */
+  const handing =
+    (given: (request: IncomingMessage, early: Buffer) => unknown) => (request: IncomingMessage, standIn: Duplex, early: Buffer) =>
+      guard(request.socket, () => {
+        for (const each of new Set([standIn, request.socket])) each.on('error', () => undefined)
+        return given(request, early)
+      })
   const bounds = { ...limits, ...FRAMING, ...VANISHED, shouldUpgradeCallback: mayBeHandedOver }
   const server =
-    options.tls === undefined ? createServer(bounds, answer) : createTlsServer({ ...bounds, ...TLS, ...readTls(options.tls) }, answer)
+    options.tls === undefined ? createServer(bounds, askedOf) : createTlsServer({ ...bounds, ...TLS, ...readTls(options.tls) }, askedOf)
   // 0 lifts Node's silent cut at 2,000 headers: we count and refuse, never drop.
   server.maxHeadersCount = 0
   // Whoever waits for `100 Continue` gets it once somebody wants the body, so that a refusal can come before.
-  server.on('checkContinue', answer)
-  server.on('checkExpectation', answer)
-  server.on('upgrade', handOver)
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
-    refuse(socket, new Refusal('path_ambiguous', { detail: 'it is not of the origin form' })),
+  server.on('checkContinue', askedOf)
+  server.on('checkExpectation', askedOf)
+  server.on('upgrade', handing(handOver))
+  server.on(
+    'connect',
+    handing(({ socket }) => refuse(socket, new Refusal('path_ambiguous', { detail: 'it is not of the origin form' }))),
   )
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
-    else refuse(socket, refusalOf(error))
-  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
+    guard(socket, () => {
+      if (error.code !== 'ECONNRESET' && socket.writable) return refuse(socket, refusalOfParser(error))
+      socket.destroy()
+    }),
+  )
+  if (options.connections !== undefined) limitConnections(server, options.connections)
   const certificate = options.tls === undefined ? undefined : followRotation(server, options.tls, rotationInterval, log)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -132,6 +159,8 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
       resolve()
     })
   })
+  // The system may have no room for one more connection: that is no fault, and those that are there go on.
+  server.on('error', (error) => log.warn('a connection could not be accepted', describeError(error)))
   return {
     port: (server.address() as AddressInfo).port,
     get certificateEndsAt() {
@@ -158,6 +187,8 @@ function lastAnswer(request: IncomingMessage, socket: Socket, fetchWithinMs: num
   response.shouldKeepAlive = false
   response.assignSocket(socket)
   response.once('finish', () => {
+    // Somebody else speaks on the connection by now.
+    if (response.socket !== socket) return
     response.detachSocket(socket)
     // Absolute: a byte now and then must not keep the connection. Read on, or its end would never be seen.
     const cut = setTimeout(() => socket.destroy(), fetchWithinMs)
@@ -217,37 +248,4 @@ function followRotation(server: Server, tls: NonNullable<ListenOptions['tls']>, 
 /** The end of the first certificate: that is the server's own, authorities follow it. */
 function endOf({ cert }: { readonly cert: string }): number {
   return new X509Certificate(cert).validToDate.getTime()
-}
-
-/** HTTP/1.1 has a Host (RFC 9112 3.2); chunks before it are faulty framing (6.1); HTTP/0.9 has nothing to hold to. */
-function isMisframed({ httpVersion, headers }: IncomingMessage): boolean {
-  if (httpVersion === '1.1') return headers.host === undefined
-  return httpVersion !== '1.0' || headers['transfer-encoding'] !== undefined
-}
-
-function refusalOf(error: NodeJS.ErrnoException): Refusal {
-  switch (error.code ?? '') {
-    case 'HPE_HEADER_OVERFLOW':
-      return new Refusal('headers_too_many')
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new Refusal('request_timeout')
-    case 'HPE_INVALID_URL':
-      return new Refusal('path_ambiguous', { detail: 'it is no request target' })
-    default:
-      return new Refusal('header_ambiguous', { detail: 'it is not HTTP/1.1 as RFC 9112 has it' })
-  }
-}
-
-function writeRefusal(socket: Duplex, refusal: Refusal): void {
-  const body = JSON.stringify({
-    type: `urn:mandate:refusal:${refusal.code}`,
-    title: refusal.title,
-    status: refusal.status,
-    code: refusal.code,
-    mend: refusal.mend,
-  })
-  socket.end(
-    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ''}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
-    () => socket.destroy(),
-  )
 }

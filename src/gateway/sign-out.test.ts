@@ -28,6 +28,17 @@ function formPosted(fields: Readonly<Record<string, string>>): Visit {
   return { ...visit, request: request as unknown as IncomingMessage, response, head: { values }, target: {} } as unknown as Visit
 }
 
+test('a back-channel logout of a provider that is none, or a name that every object has, is refused', async () => {
+  const parts = { origin: ORIGIN, providers: {} } as unknown as SignOutParts
+  for (const name of ['nobody', 'constructor', '__proto__', 'toString']) {
+    await assert.rejects(
+      createSignOut(parts).backChannel(formPosted({ logout_token: 'x' }), name),
+      (error) => error instanceof Refusal && error.code === 'provider_unknown',
+      name,
+    )
+  }
+})
+
 test('a logout whose record cannot be written has ended the login, here and at its issuer', async () => {
   const ended: string[] = []
   const revoked: string[] = []

@@ -18,7 +18,7 @@ import type { Revocations } from '../store/revocations.ts'
 import type { Store } from '../store/store.ts'
 import { answerJson, answerPage } from './answers.ts'
 import type { Cookies } from './cookies.ts'
-import { readForm } from './form-body.ts'
+import { createFormReader } from './form-body.ts'
 import { page } from './page.ts'
 import { requireMethod, type Visit } from './visit.ts'
 
@@ -47,6 +47,7 @@ export function formToken(cookie: Secret): string {
 }
 
 export function createSignOut(parts: SignOutParts): SignOutEndpoints {
+  const readForm = createFormReader()
   const current = async (visit: Visit): Promise<{ cookie: Secret; login: Login } | undefined> => {
     const cookie = parts.cookies.login(visit.head.values.get('cookie'))
     const login = cookie && (await parts.logins.find(cookie.digest()))
@@ -113,7 +114,7 @@ export function createSignOut(parts: SignOutParts): SignOutEndpoints {
         const { values } = visit.head
         if (!fromOurOrigin({ origin: values.get('origin'), fetchSite: values.get('sec-fetch-site') }, parts.origin))
           throw new Refusal('origin_refused')
-        const form = await readForm(visit.request, visit.response)
+        const form = await readForm(visit)
         if (!new Secret(form.get('token') ?? '').equals(new Secret(formToken(found.cookie)))) throw new Refusal('csrf_refused')
         upstream = await end(visit, found.login, form.get('everywhere') === 'yes')
       }
@@ -131,9 +132,10 @@ export function createSignOut(parts: SignOutParts): SignOutEndpoints {
 
     async backChannel(visit, name) {
       requireMethod(visit, 'POST')
-      const provider = parts.providers[name]
+      // Of the path: every object has a `constructor`.
+      const provider = Object.hasOwn(parts.providers, name) ? parts.providers[name] : undefined
       if (provider === undefined) throw new Refusal('provider_unknown')
-      const form = await readForm(visit.request, visit.response)
+      const form = await readForm(visit)
       const ended = await provider.verifyLogoutToken(new Secret(form.get('logout_token') ?? ''))
       const { issuer, subject, sid, tokenId, expiresAt } = ended
       // Remembered only once it has taken effect: an issuer repeats a token that an outage here kept from it.

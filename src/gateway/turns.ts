@@ -1,19 +1,27 @@
 /**
  * The requests of one connection take turns: each is begun when the answer before it is over.
  *
- * Security: what waits is bounded. A caller may send requests without ever reading an answer, a watch in front of
- * them keeps them all waiting, and each holds its head in memory. Nobody's client pipelines this deep, so a
- * connection that does is cut. An answer that is complete but not fetched holds its connection no longer than
+ * Security: what waits is bounded, in number and in bytes. A caller may send requests without ever reading an answer, a
+ * watch in front of them keeps them all waiting, and each holds its head in memory. Nobody's client pipelines this deep,
+ * so a connection that does is cut. An answer that is complete but not fetched holds its connection no longer than
  * `fetchWithinMs`.
  */
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 const MOST_WAITING = 16
+const MOST_CHARACTERS_WAITING = 65_536
+
+interface Waiting {
+  readonly response: ServerResponse
+  readonly begin: () => void
+  /** Characters of its head. */
+  readonly size: number
+}
 
 interface Line {
   running: ServerResponse | undefined
-  readonly waiting: Array<readonly [ServerResponse, () => void]>
+  readonly waiting: Waiting[]
 }
 
 export interface Turns {
@@ -41,7 +49,7 @@ export function createTurns(fetchWithinMs: number): Turns {
       clearTimeout(cut)
       line.running = undefined
       const next = line.waiting.shift()
-      if (next !== undefined) run(socket, line, ...next)
+      if (next !== undefined) run(socket, line, next.response, next.begin)
     })
     begin()
   }
@@ -50,12 +58,21 @@ export function createTurns(fetchWithinMs: number): Turns {
     take(socket, response, begin) {
       const line: Line = lines.get(socket) ?? { running: undefined, waiting: [] }
       lines.set(socket, line)
-      if (line.running === undefined) run(socket, line, response, begin)
-      else if (line.waiting.length < MOST_WAITING) line.waiting.push([response, begin])
-      else return false
+      if (line.running === undefined) {
+        run(socket, line, response, begin)
+        return true
+      }
+      const size = sizeOf(response.req)
+      const held = line.waiting.reduce((sum, each) => sum + each.size, size)
+      if (line.waiting.length >= MOST_WAITING || held > MOST_CHARACTERS_WAITING) return false
+      line.waiting.push({ response, begin, size })
       return true
     },
     busy: (socket) => lines.get(socket)?.running !== undefined,
     answering: (socket) => lines.get(socket)?.running?.headersSent ?? false,
   }
+}
+
+function sizeOf({ url = '', rawHeaders }: IncomingMessage): number {
+  return rawHeaders.reduce((sum, { length }) => sum + length, url.length)
 }

@@ -24,6 +24,11 @@ export function offersUpgrade(upgrade: string | undefined): boolean {
   return upgrade !== undefined && /\b(?:websocket|spdy)\b/i.test(upgrade)
 }
 
+/** Why an offer to leave HTTP that was not handed over is refused: for its body (`mayUpgrade`), or for its place. */
+export function refusedOffer(head: RequestHead): Refusal {
+  return bodyRefused(head) ?? new Refusal('upgrade_unsupported')
+}
+
 /** True for a request that would open a WebSocket (RFC 6455 4.1). */
 export function asksWebSocket(method: string | undefined, upgrade: string | undefined): boolean {
   return method === 'GET' && upgrade?.toLowerCase() === 'websocket'
@@ -32,8 +37,10 @@ export function asksWebSocket(method: string | undefined, upgrade: string | unde
 const NO_HOSTS: ReadonlySet<string> = new Set()
 
 /**
- * True for what the listener hands over with its connection; everything else stays a request (HTTP/1.0 by RFC 9110 7.8).
- * `webSocketHosts` are the names of hosts with a route that takes WebSockets.
+ * True for what the listener hands over with its connection; everything else stays a request (HTTP/1.0 by RFC 9110 7.8),
+ * and so does what has a body. No handshake has one, neither WebSocket's nor that of kubectl's SPDY, and with one Node hands
+ * over a stand-in of the connection until the body is whole. `webSocketHosts` are the names of hosts with a route that takes
+ * WebSockets.
  */
 export function mayUpgrade(
   { url, headers, httpVersion, method }: Pick<IncomingMessage, 'url' | 'headers' | 'httpVersion' | 'method'>,
@@ -41,6 +48,7 @@ export function mayUpgrade(
 ): boolean {
   const { upgrade, host } = headers
   if (upgrade === undefined || httpVersion !== '1.1' || !PROTOCOL.test(upgrade)) return false
+  if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0') return false
   if (url?.startsWith('/clusters/') === true) return true
   return asksWebSocket(method, upgrade) && webSocketHosts.has(hostnameOf(host))
 }
@@ -66,13 +74,15 @@ export function readSubprotocols({ values }: RequestHead): { readonly offered: r
 
 /** What an upgrade asks for. Throws Refusal `header_ambiguous` for one with a body, which nobody could tell from the stream. */
 export function askedProtocol(head: RequestHead): AskedProtocol {
-  refuseBody(head)
+  const refusal = bodyRefused(head)
+  if (refusal !== undefined) throw refusal
   return { protocol: head.values.get('upgrade') ?? '', subprotocols: readSubprotocols(head).offered }
 }
 
 /** The WebSocket handshake that is asked for. Throws Refusal `header_ambiguous` for one that is none, or that has a body. */
 export function askedWebSocket(head: RequestHead): AskedWebSocket {
-  refuseBody(head)
+  const refusal = bodyRefused(head)
+  if (refusal !== undefined) throw refusal
   const { values } = head
   const key = values.get('sec-websocket-key') ?? ''
   const version = values.get('sec-websocket-version') ?? ''
@@ -83,9 +93,9 @@ export function askedWebSocket(head: RequestHead): AskedWebSocket {
   return { key, version, subprotocols: readSubprotocols(head).offered, extensions }
 }
 
-function refuseBody({ values }: RequestHead): void {
-  if (values.has('transfer-encoding') || (values.get('content-length') ?? '0') !== '0')
-    throw new Refusal('header_ambiguous', { detail: 'an upgrade has no body' })
+function bodyRefused({ values }: RequestHead): Refusal | undefined {
+  const comes = values.has('transfer-encoding') || (values.get('content-length') ?? '0') !== '0'
+  return comes ? new Refusal('header_ambiguous', { detail: 'an upgrade has no body' }) : undefined
 }
 
 /** The Authorization value it stands for. */

@@ -1,10 +1,12 @@
 /** Attacks on the door: every one is refused with its code, and nothing of it comes behind it. */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { drawnFrom, hostileHeads } from '../fakes/hostile/heads.ts'
 import { AMBIGUOUS_TARGETS } from '../fakes/hostile/targets.ts'
-import { OK, openRaw } from '../fakes/raw-http.ts'
+import { eventually, OK, openRaw } from '../fakes/raw-http.ts'
 import { arrivals, askRaw, bearerOf, codeOf, cookieOf } from './asks.ts'
 import { stageWithRecorder } from './recorder-stage.ts'
+import { setStage } from './stage.ts'
 import { PREFIX, type StartWorld } from './world.ts'
 
 const PODS = '/api/v1/namespaces/team-a/pods'
@@ -227,6 +229,57 @@ export function hostileRequests(name: string, start: StartWorld): void {
         assert.doesNotMatch(answer.all, /evil|nowhere/)
       }
       assert.deepEqual(recorder.heads(), [])
+    })
+
+    test('an upgrade whose body is still to come, behind a request that is under way, ends no process', async (t) => {
+      const { stage } = await stageWithRecorder(t, start)
+      const { host, port } = new URL(stage.origin)
+      const connection = await openRaw(Number(port))
+      const offer = 'GET /clusters/ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\n'
+      connection.send(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n${offer}`)
+      assert.match(await connection.closed(), /^HTTP\/1\.1 [234]\d\d [\s\S]+HTTP\/1\.1 421 /)
+      assert.equal((await askRaw(stage, '/clusters/recorder-named/api', [`Authorization: ${bearerOf(stage, 'alice')}`])).status, 200)
+      assert.doesNotMatch(stage.logged(), /a fault/)
+    })
+
+    test('heads drawn at random, one behind another, end no process, are no fault of ours, and leave nothing behind', async (t) => {
+      const { stage } = await stageWithRecorder(t, start)
+      const { host, port } = new URL(stage.origin)
+      const draw = drawnFrom(20_261_122)
+      const authorization = bearerOf(stage, 'alice')
+      for (let round = 0; round < 40; round += 1) {
+        const texts = Array.from({ length: 20 }, () => hostileHeads(draw, { host, authorization }))
+        await Promise.all(
+          texts.map(async (text, at) => {
+            const connection = await openRaw(Number(port))
+            connection.send(text)
+            // Half of them leave at once, the others hear something first, or nothing for a moment.
+            if (at % 2 === 0) await connection.until(/HTTP/, 100).catch(() => undefined)
+            connection.socket.end()
+            await connection.closed()
+            assert.doesNotMatch(connection.received(), /"code":"fault"/, JSON.stringify(text))
+          }),
+        )
+      }
+      assert.doesNotMatch(stage.logged(), /a fault|"code":"fault"/)
+      assert.equal((await askRaw(stage, '/clusters/recorder-named/api', [`Authorization: ${authorization}`])).status, 200)
+      await eventually(
+        () => stage.metrics(),
+        (metrics) => !/^mandate_live_streams\{.*\} [1-9]/m.test(metrics),
+      )
+    })
+
+    test('more connections than configured are closed and counted, and the probes go on', async (t) => {
+      const stage = await setStage(t, start, {
+        configure(config) {
+          config['limits'] = { connections: { plain: 2 } }
+        },
+      })
+      const port = Number(new URL(stage.origin).port)
+      const open = [await openRaw(port), await openRaw(port)]
+      assert.equal(await (await openRaw(port)).closed(), '')
+      assert.match(await stage.metrics(), /mandate_connections_dropped_total\{listener="http",bound="total"\} 1\n/)
+      for (const { socket } of open) socket.destroy()
     })
 
     test('an answer beyond its length, or to nobody, reaches no other caller', async (t) => {
