@@ -52,7 +52,13 @@ export async function clusterOfContext(context: string, { token }: GatewayAccoun
       headers: ['Host', host, ...withoutAuthorization(request.rawHeaders), ...own],
     })
     upstream.on('response', (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
+      try {
+        // Node throws at what no answer may have, such as trailers beside a length, and would end the process.
+        response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
+      } catch {
+        upstream.destroy()
+        return void response.destroy()
+      }
       response.flushHeaders()
       answer.pipe(response)
       answer.on('error', () => response.destroy())

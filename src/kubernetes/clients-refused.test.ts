@@ -176,6 +176,11 @@ describe('a user client', () => {
     }
   })
 
+  test('refuses more than a few MB of one object, which would stop everything else while it is parsed', async (t) => {
+    const { user } = await setUp(t, () => ({ status: 200, body: JSON.stringify({ pad: 'x'.repeat(5 << 20) }) }))
+    await assert.rejects(() => user.get({ ...MAPS, name: 'a' }), refuses('upstream_broke'))
+  })
+
   test('ends a watch at an error event, at what is no event, and when it is left', async (t) => {
     const lines = [
       '{"type":"ERROR","object":{"code":410,"reason":"Expired","message":"too old"}}\n',

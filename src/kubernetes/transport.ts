@@ -10,13 +10,14 @@
 import { type Dispatcher, errors, Pool } from 'undici'
 import { type BearerCredential, type ImpersonationCredential, present } from '../credential.ts'
 import { Refusal } from '../errors.ts'
+import { mostBytesOf } from './answer-bound.ts'
 
 export interface TransportOptions {
   /** PEM certificates to trust instead of the system's; asked for at each request, so that a rotated file is used. */
   readonly ca?: () => string
   /** Milliseconds for a whole answer, or for the head of a watch. */
   readonly answerWithinMs?: number
-  /** Largest answer, in bytes. */
+  /** Largest answer, in bytes. Default: by what is asked (`answer-bound.ts`). */
   readonly answerBytes?: number
 }
 
@@ -59,7 +60,7 @@ export class Transport {
     const bound = AbortSignal.timeout(this.#answerWithinMs)
     const signal = question.signal === undefined ? bound : AbortSignal.any([bound, question.signal])
     try {
-      return await this.#answerOf(await this.#send(as, question, signal, this.#answerWithinMs))
+      return await this.#answerOf(await this.#send(as, question, signal, this.#answerWithinMs), question)
     } catch (error) {
       throw failureOf(error, bound)
     }
@@ -71,7 +72,7 @@ export class Transport {
       const response = await this.#send(as, question, question.signal, 0)
       if (response.statusCode === 200) return response.body
       const late = setTimeout(() => response.body.destroy(new errors.BodyTimeoutError()), this.#answerWithinMs)
-      return await this.#answerOf(response).finally(() => clearTimeout(late))
+      return await this.#answerOf(response, question).finally(() => clearTimeout(late))
     } catch (error) {
       throw failureOf(error)
     }
@@ -93,8 +94,8 @@ export class Transport {
     })
   }
 
-  async #answerOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<Answer> {
-    const limit = this.#options.answerBytes ?? 64 << 20
+  async #answerOf({ statusCode, headers, body }: Dispatcher.ResponseData, question: Question): Promise<Answer> {
+    const limit = this.#options.answerBytes ?? mostBytesOf(question)
     const parts: Buffer[] = []
     let bytes = 0
     for await (const part of body as AsyncIterable<Buffer>) {

@@ -4,9 +4,30 @@ import { test } from 'node:test'
 import { decodeJwt, jwtVerify, SignJWT } from 'jose'
 import { createBrowser } from '../../../test/fakes/browser.ts'
 import { ADA, AUDIENCE, BATCH, BOB, keysOf, redeem, refresh, SIGNER, signIn, stageIssuer, WEB } from '../../../test/fakes/issuer-stage.ts'
+import { exchangeRaw } from '../../../test/fakes/raw-http.ts'
 import { authorizationUrl, callTokenEndpoint } from '../../../test/fakes/relying-party.ts'
 import { createCertificateAuthority } from '../certificate-authority.ts'
 import { startIssuer } from './issuer.ts'
+
+test('who comes by a name of another website gets nothing: its page could have made that name lead here', async (t) => {
+  const { issuer } = await stageIssuer(t)
+  const { port } = new URL(issuer.issuer)
+  for (const host of ['evil.example', `evil.example:${port}`, 'localhost.evil.example', '127.0.0.1.evil.example', '']) {
+    const form = 'grant_type=client_credentials'
+    const answer = await exchangeRaw(
+      Number(port),
+      `POST /token HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${form.length}\r\nConnection: close\r\n\r\n${form}`,
+    )
+    assert.equal(answer.status, 421, host)
+    assert.doesNotMatch(answer.body, /[a-z]/)
+  }
+  for (const host of ['localhost', '127.0.0.1', '[::1]'])
+    assert.equal(
+      (await exchangeRaw(Number(port), `GET /jwks HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: close\r\n\r\n`)).status,
+      200,
+      host,
+    )
+})
 
 test('an unregistered redirect URI is refused without a redirect', async (t) => {
   const { issuer, browser } = await stageIssuer(t)
@@ -147,10 +168,10 @@ test('private_key_jwt works once for each assertion', async (t) => {
   assert.equal((await callTokenEndpoint(browser, issuer.issuer, form)).error, 'invalid_client')
 })
 
-test('links name the issuer URL whatever Host was sent, and requests are counted', async (t) => {
+test('links name the issuer URL whatever headers were sent, and requests are counted', async (t) => {
   const { issuer, browser } = await stageIssuer(t, { issuerUrl: 'https://login.example.test' })
   assert.equal(issuer.issuer, 'https://login.example.test')
-  const headers = { host: 'evil.test', 'x-forwarded-host': 'evil.test', 'x-forwarded-proto': 'http' }
+  const headers = { host: 'evil.localhost', 'x-forwarded-host': 'evil.test', 'x-forwarded-proto': 'http' }
   const { body } = await browser.get(`${issuer.listening}/.well-known/openid-configuration`, { headers })
   assert.doesNotMatch(body, /evil|http:/)
   assert.equal(JSON.parse(body).token_endpoint, 'https://login.example.test/token')

@@ -8,6 +8,7 @@ import { once } from 'node:events'
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { isLoopbackHost } from '../../config/loopback.ts'
 import { createAccounts } from './accounts.ts'
 import { createLogoutDelivery, type LogoutDelivery } from './logout-delivery.ts'
 import { createMemoryStorage } from './memory-storage.ts'
@@ -71,6 +72,7 @@ export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
     listener.serve = (request, response) => {
       const pathname = URL.parse(request.url ?? '/', issuer)?.pathname ?? '/'
       observations.countRequest(pathname)
+      if (!isAddressed(request, issuer)) return void response.writeHead(421).end()
       pinAddress(request, issuer)
       const served = pathname.startsWith(SIGN_IN_PATH)
         ? serveSignIn(provider, accounts, options.users, request, response)
@@ -139,6 +141,15 @@ async function listen(options: IssuerOptions, serve: RequestListener): Promise<S
   server.listen(options.port ?? 0, options.host ?? '127.0.0.1')
   await once(server, 'listening')
   return server
+}
+
+/**
+ * Whether it came by a name of the issuer or of this machine. A page of another website whose name was made to lead here
+ * (DNS rebinding) sends that name, and must not sign anybody in or get a token by the passwords that everybody knows.
+ */
+function isAddressed({ headers }: IncomingMessage, issuer: string): boolean {
+  const hostname = URL.parse(`http://${headers.host ?? ''}`)?.hostname ?? ''
+  return isLoopbackHost(hostname) || hostname.endsWith('.localhost') || hostname === new URL(issuer).hostname
 }
 
 /** Every link the issuer writes is built on these; nothing that a caller sends may change them. */
