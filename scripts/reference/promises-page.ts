@@ -109,8 +109,9 @@ its own id, and only then decide.`,
     title: 'The signing keys of one issuer failing harm no other issuer',
     text: `Each provider has connections, metadata and keys of its own. Keys that were good outlive a failed, empty or useless refresh, for a day at
 most. An unknown key causes at most one fetch in 30 s; while fetching fails the answer is 503, not 401. A key that its issuer publishes
-no longer vouches for nothing after 6 minutes, whoever asks meanwhile: bearers that it verified are verified anew, and refused as
-\`token_key_unknown\`, and their streams end. An issuer that cannot be asked has withdrawn nothing; after the day it is 503.`,
+no longer vouches for nothing after 8 minutes, whoever asks meanwhile: bearers that it verified are verified anew, and refused as
+\`token_key_unknown\`, and their streams end. One stale set ends nothing: a key must be missing in two that were fetched a minute
+apart. An issuer that cannot be asked has withdrawn nothing; after the day it is 503.`,
     tests: ['src/providers/keys.test.ts', 'src/providers/oidc.test.ts', 'src/authenticate/withdrawn-keys.test.ts'],
   },
 ]

@@ -44,19 +44,37 @@ test('an issuer that said how long to wait is left alone for as long, and each c
   assert.equal(script.asked, 2)
 })
 
-test('one who has a new token for each request waits as they were told, by whatever they show, and nobody else does', async () => {
-  const { clock, script, source } = stage({ result: 'too-many', retryAfterSeconds: 60 })
-  for (let at = 0; at < 1_000; at++)
-    assert.deepEqual(await source.assume(bearerCaller(`token-${at}`), TARGET), { result: 'too-many', retryAfterSeconds: 60 })
-  await source.assume(loginCaller(), TARGET)
+test('refuses nobody what a service was told that shows a token of theirs', async () => {
+  const { script, source } = stage({ result: 'too-many', retryAfterSeconds: 3_600 })
   const actor = { kind: 'machine', provider: 'corp', issuer: 'https://issuer.example', subject: 'agent', groups: [] } as const
   await source.assume(bearerCaller('by-an-agent', { principal: { actor } }), TARGET)
+  const others = [
+    loginCaller(),
+    bearerCaller('own'),
+    bearerCaller('of-a-client', { proof: { client: 'service' } }),
+    bearerCaller('by-another', { principal: { actor: { ...actor, subject: 'another' } } }),
+    bearerCaller('of-another', { principal: { actor: { ...actor, issuer: 'https://other.example' } } }),
+  ]
+  script.answer = REFUSED
+  for (const caller of others) assert.equal(await source.assume(caller, TARGET), REFUSED)
+  assert.equal(script.asked, 1 + others.length)
+})
+
+test('one who has a new token for each request waits by whatever they show, half a minute at most, and nobody else does', async () => {
+  const { clock, script, source } = stage({ result: 'too-many', retryAfterSeconds: 60 })
+  const tooMany = (retryAfterSeconds: number) => ({ result: 'too-many', retryAfterSeconds })
+  assert.deepEqual(await source.assume(bearerCaller('token-0'), TARGET), tooMany(60))
+  for (let at = 1; at < 1_000; at++) assert.deepEqual(await source.assume(bearerCaller(`token-${at}`), TARGET), tooMany(30))
+  assert.deepEqual(await source.assume(loginCaller(), TARGET), tooMany(30))
   assert.equal(script.asked, 1)
   const others = [{ subject: 'bob' }, { issuer: 'https://other.example' }, { provider: 'other' }]
-  for (const principal of others) await source.assume(bearerCaller('token-0', { principal }), TARGET)
+  for (const principal of others) await source.assume(bearerCaller('of-another', { principal }), TARGET)
   await source.assume(bearerCaller('token-0'), { ...TARGET, id: 'route/other' })
   assert.equal(script.asked, 2 + others.length)
-  await clock.advance(60_000)
+  await clock.advance(30_000)
+  // The very token waits as long as was said of it.
+  assert.deepEqual(await source.assume(bearerCaller('token-0'), TARGET), tooMany(30))
+  assert.equal(script.asked, 2 + others.length)
   await source.assume(bearerCaller('one more'), TARGET)
   assert.equal(script.asked, 3 + others.length)
 })

@@ -3,10 +3,13 @@
  *
  * Security: one caller in a tight loop, refused each time, would otherwise be a flood at the issuer in Mandate's name,
  * and an issuer that said how long to wait would be asked all the same. What is kept is kept by caller, proof and target,
- * as grants are, so nobody is refused for somebody else. There are two exceptions. "Too many" is said to the principal:
- * with a new token for each request they would be asked about all the same. And an issuer that does not take Mandate's
- * client answers everybody so, and is left alone for that target by all callers of the provider. What else cannot be told
- * (503) is not kept: it is over when it is over. A target that refuses a credential shortens no wait.
+ * as grants are, so nobody is refused for somebody else. There are two exceptions:
+ * - "Too many" holds for whatever else the principal shows by the same client and actor, for half a minute at most: with a
+ *   new token for each request they would be asked about all the same. What a service is told that shows a token of
+ *   theirs is not said to them.
+ * - An issuer that does not take Mandate's client answers everybody so, and is left alone for that target by all callers of
+ *   the provider.
+ * What else cannot be told (503) is not kept: it is over when it is over. A target that refuses a credential shortens no wait.
  */
 import type { Clock } from '../clock.ts'
 import type { Caller } from '../principal.ts'
@@ -14,6 +17,7 @@ import { acquisitionKey } from './cached.ts'
 import type { Assumption, CredentialSource, Target } from './credential-source.ts'
 
 const REFUSED_FOR_MS = 1_000
+const OTHER_PROOF_MOST_MS = 30_000
 const MOST_ENTRIES = 10_000
 
 interface Kept {
@@ -44,7 +48,11 @@ export function patient(source: CredentialSource, clock: Clock): CredentialSourc
       if (before !== undefined) return remaining(before.answer, before.until - clock.now())
       const answer = await source.assume(caller, target)
       if (answer.result === 'refused' || answer.result === 'needs-interaction') keep(own, answer, REFUSED_FOR_MS)
-      if (answer.result === 'too-many') keep(who, answer, answer.retryAfterSeconds * 1000)
+      if (answer.result === 'too-many') {
+        const ms = answer.retryAfterSeconds * 1000
+        keep(own, answer, ms)
+        keep(who, answer, Math.min(ms, OTHER_PROOF_MOST_MS))
+      }
       if (isClientRefused(answer)) keep(all, answer, REFUSED_FOR_MS)
       return answer
     },
@@ -56,9 +64,10 @@ function isClientRefused(answer: Assumption): boolean {
   return answer.result === 'unavailable' && answer.refusal.code === 'credential_unavailable'
 }
 
-/** Of a principal, whatever they show and whoever acts for them. It begins with a word of its own, as that below does. */
-function whoKey({ principal }: Caller, target: Target): string {
-  return JSON.stringify(['who', principal.provider, principal.issuer, principal.subject, target])
+/** Of a principal by one client and one actor, whatever they show. It begins with a word of its own, as that below does. */
+function whoKey({ principal: { provider, issuer, subject, actor }, proof }: Caller, target: Target): string {
+  const by = [actor?.issuer, actor?.subject, proof.kind === 'bearer' ? proof.client : undefined]
+  return JSON.stringify(['who', provider, issuer, subject, by, target])
 }
 
 /** Of all callers of a provider. It begins with a word where the key of one caller has who they are: no two of them meet. */

@@ -91,6 +91,22 @@ test('one that is kept stays, though nothing rests on it any more', () => {
   assert.equal(caller.ended.aborted, false)
 })
 
+test('one that was pushed out and shown again stays as well, and is counted once', () => {
+  const { tokens, keep, watching } = stage({ most: 1 })
+  const caller = keep('a')
+  tokens.hold(caller)
+  keep('b')
+  assert.equal(keep('a'), caller)
+  tokens.release(caller)
+  assert.deepEqual([caller.ended.aborted, watching.size], [false, 1])
+  assert.equal((tokens.find('a') as VerifiedCaller).caller, caller)
+  tokens.hold(caller)
+  assert.equal(
+    tokens.withdraw(ISSUER, () => false, new Refusal('token_key_unknown')),
+    1,
+  )
+})
+
 test('ends whom a key vouched for that was withdrawn, kept or held, and nobody of another key or another issuer', () => {
   const { tokens, keep } = stage({ most: 4 })
   const stream = keep('stream')
@@ -186,11 +202,44 @@ test('a watch is given up when the token is over and nothing rests on it, within
   await clock.advance(300_000 + 29_999)
   keep('one')
   assert.equal(watching.size, 102)
-  await clock.advance(60_000)
-  keep('two')
-  assert.equal(watching.size, 3)
+  await clock.advance(1)
+  // A few with each that is kept.
+  for (const digest of ['two', 'three', 'four', 'five']) keep(digest)
+  assert.equal(watching.size, 6)
   tokens.release(stream)
-  assert.equal(watching.size, 2)
+  assert.equal(watching.size, 5)
+})
+
+test('refuses to let one request sweep what many left: a few at a time, until all is gone', async () => {
+  const { keep, clock, watching } = stage()
+  for (let index = 0; index < 20_000; index++) keep(`old-${index}`)
+  await clock.advance(HOUR)
+  for (let index = 0; watching.size > index; index++) {
+    const before = watching.size
+    keep(`new-${index}`)
+    assert.ok(watching.size >= before - 50)
+    assert.ok(index < 1_000)
+  }
+})
+
+test('a look for withdrawn keys asks about keys, not about tokens, and about one that fell not again', () => {
+  const { tokens, keep } = stage()
+  for (let index = 0; index < 1_000; index++) keep(`a-${index}`)
+  keep('b', { key: OTHER_KEY })
+  const asked: unknown[] = []
+  const look = (fallen?: unknown) => {
+    asked.length = 0
+    const stands = (key: typeof KEY) => {
+      asked.push(key)
+      return key !== fallen
+    }
+    return tokens.withdraw(ISSUER, stands, new Refusal('token_key_unknown'))
+  }
+  assert.deepEqual([look(), asked], [0, [KEY, OTHER_KEY]])
+  assert.deepEqual([look(KEY), look(), asked], [1_000, 0, [OTHER_KEY]])
+  // Verified when it fell, and kept after it.
+  keep('late')
+  assert.deepEqual([look(KEY), asked], [1, [OTHER_KEY, KEY]])
 })
 
 test('of two verifications of one token at once the first caller is kept', () => {

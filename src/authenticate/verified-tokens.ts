@@ -15,6 +15,8 @@
  *   table is no judgement on the token (promise 3).
  * - Refusals are remembered for 5 s, so that a flood of one bad token costs no signature check, and only those that
  *   the token itself will always cause: never one that an outage, a rotation or the time of day could lift.
+ * - No request pays for others: what is over is swept a few entries with each that is kept, and a look for withdrawn keys
+ *   goes through the tokens only when a key fell.
  */
 import type { KeyObject } from 'node:crypto'
 import type { Clock } from '../clock.ts'
@@ -94,7 +96,10 @@ interface Entry extends VerifiedCaller {
 }
 
 const REFUSAL_MS = 5_000
-const SWEEP_MS = 60_000
+/** Looked at with each that is kept: a full table is through after a few hundred. */
+const SWEPT_AT_ONCE = 50
+/** The token may be as good as ever; this replica will not stand by what it said of it. One for all: to make it costs more than to keep. */
+const COME_AGAIN = new Refusal('shutting_down')
 const LASTING: ReadonlySet<RefusalCode> = new Set([
   'token_malformed',
   'token_signature_invalid',
@@ -114,7 +119,12 @@ export function createVerifiedTokens(options: VerifiedTokensOptions): VerifiedTo
   /** Those that were pushed out, or whose token is over, while something rested on them. */
   const held = new Map<string, Entry>()
   const refusals = new Map<string, { readonly refusal: Refusal; readonly until: number }>()
-  let sweptAt = clock.now()
+  /** By issuer, the keys that verified something since they last fell: few, for they sign many tokens each. */
+  const keysOf = new Map<string, Set<KeyObject>>()
+  /** What it has passed is gone or was put last. A new one each time would step over the holes that these left. */
+  const oldest = entries.entries()
+  /** Goes on where it was, through whatever comes and goes meanwhile. */
+  let sweeping = entries.entries()
 
   /** Without a `why` the token itself does not hold any more. */
   const end = (digest: string, entry: Entry, why?: Refusal | StoreUnavailable) => {
@@ -124,17 +134,26 @@ export function createVerifiedTokens(options: VerifiedTokensOptions): VerifiedTo
     entry.ended.abort(why)
   }
   const letGo = (digest: string, entry: Entry) => {
-    if (entry.caller.holds === 0) return end(digest, entry, comeAgain())
+    if (entry.caller.holds === 0) return end(digest, entry, COME_AGAIN)
     entries.delete(digest)
     held.set(digest, entry)
   }
+  const letGoOldest = () => {
+    const { value } = oldest.next()
+    if (value !== undefined) letGo(...value)
+  }
   const sweep = () => {
     const now = clock.now()
-    if (now - sweptAt < SWEEP_MS) return
-    sweptAt = now
-    // Within the leeway it is verified anew for each request, and these end together.
-    for (const [digest, entry] of entries) if (entry.until + CLOCK_TOLERANCE_SECONDS * 1000 <= now) letGo(digest, entry)
-    for (const [digest, { until }] of refusals) if (until <= now) refusals.delete(digest)
+    for (let looked = 0; looked < SWEPT_AT_ONCE; looked++) {
+      const next = sweeping.next()
+      if (next.done === true) {
+        sweeping = entries.entries()
+        return
+      }
+      const [digest, entry] = next.value
+      // Within the leeway it is verified anew for each request, and these end together.
+      if (entry.until + CLOCK_TOLERANCE_SECONDS * 1000 <= now) letGo(digest, entry)
+    }
   }
   const watched = (digest: string, { principal, proof, subject, key, until }: Verified): Entry => {
     const ended = new AbortController()
@@ -161,14 +180,18 @@ export function createVerifiedTokens(options: VerifiedTokensOptions): VerifiedTo
       // One that is held goes on: what began before the forgetting and after it ends together.
       const entry = entries.get(digest) ?? held.get(digest) ?? watched(digest, verified)
       entry.key = verified.key
+      const { issuer } = entry.subject
+      keysOf.set(issuer, (keysOf.get(issuer) ?? new Set()).add(entry.key))
       held.delete(digest)
       putLast(entries, digest, entry)
-      for (const [oldest, one] of entries.entries().take(Math.max(0, entries.size - most))) letGo(oldest, one)
+      if (entries.size > most) letGoOldest()
       return entry
     },
     refuse(digest, refusal) {
       if (!LASTING.has(refusal.code)) return
-      if (refusals.size >= mostRefusals) for (const oldest of refusals.keys().take(1)) refusals.delete(oldest)
+      // The first is the oldest. Two for one: those that are over are gone at last.
+      for (const [oldest, { until }] of refusals.entries().take(2))
+        if (refusals.size >= mostRefusals || until <= clock.now()) refusals.delete(oldest)
       refusals.delete(digest)
       refusals.set(digest, { refusal, until: clock.now() + REFUSAL_MS })
     },
@@ -179,21 +202,17 @@ export function createVerifiedTokens(options: VerifiedTokensOptions): VerifiedTo
       if (!TokenCaller.is(caller) || caller.release() > 0) return
       const { digest } = caller.proof
       const entry = held.get(digest)
-      if (entry?.caller === caller) end(digest, entry, comeAgain())
+      if (entry?.caller === caller) end(digest, entry, COME_AGAIN)
     },
     withdraw(issuer, stands, why) {
-      // Few keys sign many tokens.
-      const judged = new Map<KeyObject, boolean>()
-      const falls = ({ subject, key }: Entry): boolean => {
-        if (subject.issuer !== issuer) return false
-        const known = judged.get(key) ?? stands(key)
-        judged.set(key, known)
-        return !known
-      }
+      const keys = keysOf.get(issuer) ?? new Set()
+      const fallen = new Set([...keys].filter((key) => !stands(key)))
+      if (fallen.size === 0) return 0
+      for (const key of fallen) keys.delete(key)
       let count = 0
       for (const table of [entries, held]) {
         for (const [digest, entry] of table) {
-          if (!falls(entry)) continue
+          if (entry.subject.issuer !== issuer || !fallen.has(entry.key)) continue
           end(digest, entry, why)
           count += 1
         }
@@ -201,15 +220,11 @@ export function createVerifiedTokens(options: VerifiedTokensOptions): VerifiedTo
       return count
     },
     close() {
-      for (const table of [entries, held]) for (const [digest, entry] of table) end(digest, entry, comeAgain())
+      for (const table of [entries, held]) for (const [digest, entry] of table) end(digest, entry, COME_AGAIN)
       refusals.clear()
+      keysOf.clear()
     },
   }
-}
-
-/** The token may be as good as ever; this replica will not stand by what it said of it. */
-function comeAgain(): Refusal {
-  return new Refusal('shutting_down')
 }
 
 /** The first is then the one not used for longest. */

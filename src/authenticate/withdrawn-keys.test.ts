@@ -75,14 +75,15 @@ function stage(...names: readonly string[]) {
 
 const codeOf = ({ ended }: { ended: AbortSignal }) => ended.reason instanceof Refusal && ended.reason.code
 
-test('refuses a token whose key was withdrawn, within 6 minutes, although nobody shows a token that is new', async () => {
+test('refuses a token whose key was withdrawn, within 7 minutes, although nobody shows a token that is new', async () => {
   const { published, clock, token, caller, rejects, log } = stage()
   const [forged, good] = [token(ONE), token(TWO)]
   const [thief, honest] = [await caller(forged), await caller(good)]
   published.keys = [TWO]
   for (let minutes = 0; minutes < 5; minutes++) {
-    await clock.advance(MINUTE - 1)
+    await clock.advance(MINUTE)
     assert.equal(await caller(good), honest)
+    assert.equal(thief.ended.aborted, false)
   }
   await clock.advance(MINUTE)
   // A stream by it ends as well, and hears why.
@@ -93,6 +94,71 @@ test('refuses a token whose key was withdrawn, within 6 minutes, although nobody
   assert.match(log.lines[0] ?? '', /"provider":"issuer","reason":"token_key_unknown","tokens":1/)
 })
 
+test('ends no stream for one set of before a rotation, whichever of its nodes an issuer answers by', async () => {
+  const { published, clock, token, caller } = stage()
+  const stream = await caller(token(TWO))
+  const [stale, current] = [{ keys: [ONE.jwk] }, { keys: [ONE.jwk, TWO.jwk] }]
+  published.answer = async () => Response.json(published.asked % 2 === 0 ? stale : current)
+  await clock.advance(DAY)
+  assert.equal(stream.ended.aborted, false)
+})
+
+test('ends no stream for sets that others have fetched by tokens of unknown keys, however often', async () => {
+  const { published, clock, token, caller, rejects } = stage()
+  const stream = await caller(token(TWO))
+  await clock.advance(MINUTE + 1)
+  for (let half = 0; half < 60; half++) {
+    published.keys = [ONE]
+    await rejects(token(signKey('ES256', `unknown-${half}`)))
+    published.keys = [ONE, TWO]
+    await clock.advance(MINUTE / 2)
+  }
+  assert.ok(published.asked > 60)
+  assert.equal(stream.ended.aborted, false)
+})
+
+test('refuses what was withdrawn no later for sets that a thief has fetched by tokens of unknown keys, nor for a fetch that failed', async () => {
+  for (const failing of [false, true]) {
+    const { published, clock, token, caller, rejects } = stage()
+    const thief = await caller(token(ONE))
+    published.keys = [TWO]
+    await clock.advance(6 * MINUTE - 31_000)
+    if (failing) published.answer = async () => new Response('', { status: 500 })
+    else await rejects(token(signKey('ES256', 'unknown')))
+    await clock.advance(31_000 + MINUTE / 2)
+    published.answer = undefined
+    await clock.advance((failing ? 3 : 2) * MINUTE)
+    assert.equal(codeOf(thief), 'token_key_unknown')
+  }
+})
+
+test('refuses what was kept in the moment in which its key went, one look later', async () => {
+  const { published, clock, token, caller } = stage()
+  await caller(token(TWO))
+  const { promise, resolve } = Promise.withResolvers<Response>()
+  published.answer = () => promise
+  await clock.advance(5 * MINUTE)
+  const thief = await caller(token(ONE))
+  published.answer = undefined
+  published.keys = [TWO]
+  resolve(Response.json({ keys: [TWO.jwk] }))
+  await clock.advance(2 * MINUTE)
+  assert.equal(codeOf(thief), 'token_key_unknown')
+})
+
+test('looks at issuers one after the other, each once a minute', async () => {
+  const { issuers, clock, token, caller } = stage('first', 'second', 'third')
+  for (const { url } of issuers) await caller(token(ONE, url))
+  for (const { published } of issuers) published.keys = [TWO]
+  await clock.advance(4 * MINUTE)
+  const asked: number[] = []
+  for (let third = 0; third < 6; third++) {
+    await clock.advance(MINUTE / 3)
+    asked.push(issuers.reduce((sum, { published }) => sum + published.asked, 0))
+  }
+  assert.deepEqual(asked, [3, 3, 4, 5, 6, 7])
+})
+
 test('refuses a stream the rest of its age whose token is over and whose key was withdrawn', async () => {
   const { published, clock, token, caller, bearers } = stage()
   const thief = await caller(token(ONE))
@@ -100,7 +166,7 @@ test('refuses a stream the rest of its age whose token is over and whose key was
   await clock.advance(33 * HOUR)
   await caller(token(TWO))
   published.keys = [TWO]
-  await clock.advance(6 * MINUTE)
+  await clock.advance(7 * MINUTE)
   assert.equal(codeOf(thief), 'token_key_unknown')
 })
 
@@ -117,6 +183,23 @@ test('a key that comes back under another kid, or is listed with others, was not
   const text = token()
   const known = await caller(text)
   published.keys = [TWO, { ...ONE, jwk: { ...ONE.jwk, kid: 'renamed' } }, signKey('ES256', 'three')]
+  await clock.advance(HOUR)
+  assert.equal(await caller(text), known)
+})
+
+test('a key that was gone and came back between two looks was not withdrawn', async () => {
+  const { published, clock, token, caller, rejects } = stage()
+  const text = token()
+  const known = await caller(text)
+  await clock.advance(MINUTE + 1)
+  for (const keys of [[TWO], [ONE, TWO]]) {
+    published.keys = keys
+    // A key that is not known has the set fetched.
+    await rejects(token(signKey('ES256', `unknown-${keys.length}`)))
+    assert.equal(published.asked, keys.length + 1)
+    // So soon that no look comes in between.
+    if (keys.length === 1) await clock.advance(31_000)
+  }
   await clock.advance(HOUR)
   assert.equal(await caller(text), known)
 })
@@ -153,7 +236,7 @@ test('two issuers of the very same key are not mixed: what one withdraws stands 
     ['first', 'second'],
   )
   first.published.keys = [TWO]
-  await clock.advance(6 * MINUTE)
+  await clock.advance(7 * MINUTE)
   await rejects(texts[0])
   assert.equal(await caller(texts[1]), callers[1])
 })
@@ -167,7 +250,7 @@ test('an issuer that never answers does not keep the keys of another in force (p
   await caller(text)
   hanging.published.answer = () => new Promise(() => undefined)
   other.published.keys = [TWO]
-  await clock.advance(6 * MINUTE)
+  await clock.advance(7 * MINUTE)
   await rejects(text)
 })
 
@@ -180,8 +263,23 @@ test('nobody is asked before the first need, then once in 5 minutes and not at a
   await clock.advance(HOUR)
   assert.equal(published.asked, 13)
   stop()
+  assert.equal(clock.pending, 0)
   await clock.advance(HOUR)
   assert.equal(published.asked, 13)
   assert.equal(clock.pending, 0)
   await caller(text)
+})
+
+test('a look that is under way at the stop ends nobody, and is the last', async () => {
+  const { published, clock, token, caller, stop } = stage()
+  const known = await caller(token())
+  const { promise, resolve } = Promise.withResolvers<Response>()
+  published.answer = () => promise
+  await clock.advance(5 * MINUTE)
+  assert.equal(published.asked, 2)
+  stop()
+  resolve(Response.json({ keys: [TWO.jwk] }))
+  await clock.advance(HOUR)
+  assert.equal(known.ended.aborted, false)
+  assert.deepEqual([published.asked, clock.pending], [2, 0])
 })

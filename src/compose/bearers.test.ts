@@ -103,7 +103,12 @@ test('refuses the stream of a withdrawn key its rest, long after its token was f
   issuer.answer('/jwks', { keys: [good.jwk] })
   leap(6 * MINUTE)
   await seeing(token(good, MINUTE))
-  fire()
+  let over = false
+  void whole.then(() => {
+    over = true
+  })
+  // One look after the other, until the key was missing in two.
+  for (; !over; await sleep(20)) fire()
   assert.equal(await whole, 'data: 1\n\n')
   const refused = await seeing(longer)
   assert.equal(refused.statusCode, 401)

@@ -48,4 +48,7 @@ test('a caller is held from the question until the place is given back, whatever
   leave()
   leave()
   assert.equal(held.get(caller), 0)
+  // The place is free as well: one of one stream.
+  await enter(caller, true)
+  assert.equal(held.get(caller), 1)
 })

@@ -33,7 +33,16 @@ for (const [range, problem] of [
     ]))
 
 test('takes the widest private networks, mapped ones too, and ranges that hold no IPv4', () => {
-  const ranges = ['10.0.0.0/8', 'fc00::/7', '::ffff:10.0.0.0/104', '::1/128', '::ffff:192.0.2.1/128', '2001:db8::/32', '::/96']
+  const ranges = [
+    '10.0.0.0/8',
+    'fc00::/7',
+    '::ffff:10.0.0.0/104',
+    '::1/128',
+    '::ffff:192.0.2.1/128',
+    '2001:db8::/32',
+    '2001:db8::/100',
+    '::/96',
+  ]
   assert.deepEqual(wideRanges('listen.behind', ranges), [])
 })
 

@@ -45,6 +45,16 @@ describe('advises on', () => {
       ))
 })
 
+test('advises on scopes that keep people out, whichever rule has them, and on what else is unwise beside it', () => {
+  const scoped = 'routes.0.allow.scopes | keeps out people who signed in: a login has no scopes'
+  const machines = { callers: ['machine'], provider: 'github' }
+  assert.deepEqual(advised([machines, { callers: ['person'], provider: 'corp', scopes: ['read'] }]), [scoped])
+  assert.deepEqual(advised([machines, { callers: ['person'], scopes: ['read'] }]), [
+    scoped,
+    'routes.0.allow.scopes | counts a scope of this name from any provider',
+  ])
+})
+
 describe('says nothing of', () => {
   test('rules that name providers', () => {
     for (const allow of [{ provider: 'corp' }, { providers: ['corp', 'github'] }, [{ provider: 'corp' }, { provider: 'github' }]])

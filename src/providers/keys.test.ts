@@ -79,6 +79,17 @@ test('two different keys of one kid are both left out; the same key twice counts
   assert.ok((await keys.find({ kid: 'twice', alg: 'ES256' })).equals(twice.publicKey))
 })
 
+test('a kid on two keys is said to be ambiguous, once; what is listed twice, or for encryption besides, is not', async (t) => {
+  const [one, twice] = [signKey('ES256', 'same'), signKey('ES256', 'same')]
+  const { issuer, keys, log } = await stage(t, [signKey('ES256', 'good'), one, one, { ...twice, jwk: { ...twice.jwk, use: 'enc' } }])
+  await keys.find({ kid: 'same', alg: 'ES256' })
+  assert.deepEqual(log.lines, [])
+  issuer.answer('/jwks', { keys: [signKey('ES256', 'good').jwk, one.jwk, twice.jwk, twice.jwk, null] })
+  for (let again = 0; again < 2; again++) await keys.published(true)
+  assert.equal(log.lines.length, 1)
+  assert.match(log.lines[0] ?? '', /"reason":"ambiguous","kids":1/)
+})
+
 for (const [name, answer] of Object.entries(BAD_DAYS)) {
   test(`keys that are ${name}: issuer_unavailable at first, and good keys outlive it later`, async (t) => {
     const key = signKey('ES256', 'one')

@@ -7,8 +7,9 @@
  *   together cause at most one fetch in 30 s, and a `kid` found unknown causes none for 60 s.
  * - While the latest fetch failed, an unknown key means "cannot tell" (503), not "no" (401): the token may well be
  *   signed by a key we could not fetch.
- * - What was verified is remembered elsewhere, so whoever remembers asks again which keys are published. A key that a good
- *   set does not have any more was withdrawn; one that cannot be had now was not.
+ * - What was verified is remembered elsewhere, so whoever remembers asks again which keys are published, and judges by
+ *   more than one set (authenticate/withdrawn-keys.ts). A key that cannot be had now was not withdrawn.
+ * - One `kid` on two keys makes both useless (key-set.ts). That looks like a withdrawal, so the log says what it is.
  * - A `kid` is only ever compared. It is no path, no address and no query.
  */
 import type { KeyObject } from 'node:crypto'
@@ -18,7 +19,7 @@ import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Discovery } from './discovery.ts'
 import type { IssuerHttp } from './issuer-http.ts'
-import { fetchJsonObject, reasonWord } from './issuer-json.ts'
+import { fetchJsonObject, isObject, reasonWord } from './issuer-json.ts'
 import { importKeySet, type SigningKey } from './key-set.ts'
 import { createLastGood } from './last-good.ts'
 
@@ -35,10 +36,10 @@ export interface IssuerKeys {
    */
   find(query: KeyQuery): Promise<KeyObject>
   /**
-   * The keys of the latest good set, which is fetched anew first when it is older than 5 minutes. The same key is the
-   * same object from set to set. Throws Refusal `issuer_unavailable` when there is no set that may still be used.
+   * The keys of the latest good set, which is fetched anew first when it is older than 5 minutes, or when that is asked
+   * for. The same key is the same object from set to set. Throws Refusal `issuer_unavailable` when there is no set that may still be used.
    */
-  published(): Promise<readonly KeyObject[]>
+  published(anew?: boolean): Promise<readonly KeyObject[]>
   /** When the keys were last fetched, milliseconds since the epoch; undefined before the first time. */
   fetchedAt(): number | undefined
   close(): void
@@ -56,10 +57,19 @@ export function createIssuerKeys(
   { discovery, http, clock, log }: { readonly discovery: Discovery; readonly http: IssuerHttp; readonly clock: Clock; readonly log: Log },
 ): IssuerKeys {
   let latest: readonly SigningKey[] = []
+  let ambiguous = 0
+  const tellAmbiguous = (kids: number) => {
+    if (kids > 0 && kids !== ambiguous)
+      log.warn('keys of an issuer cannot be told apart', { provider: config.name, reason: 'ambiguous', kids })
+    ambiguous = kids
+  }
   const kept = createLastGood({
     load: async () => {
       const { jwks_uri } = await discovery.metadata()
-      latest = importKeySet(await fetchJsonObject(http, jwks_uri), config.algorithms).map((key) => asBefore(key, latest))
+      const set = await fetchJsonObject(http, jwks_uri)
+      const keys = importKeySet(set, config.algorithms)
+      tellAmbiguous(ambiguousKids(set, keys))
+      latest = keys.map((key) => asBefore(key, latest))
       return latest
     },
     // When metadata is what is missing, discovery has logged why.
@@ -104,9 +114,9 @@ export function createIssuerKeys(
       }
       throw unknownKey(kept.failing())
     },
-    async published() {
+    async published(anew = false) {
       // A clock that was set back must not keep an old set young.
-      if (Math.abs(clock.now() - (kept.loadedAt() ?? 0)) >= FRESH_MS) await kept.renew()
+      if (anew || Math.abs(clock.now() - (kept.loadedAt() ?? 0)) >= FRESH_MS) await kept.renew()
       return (await kept.get()).map(({ key }) => key)
     },
     fetchedAt: () => kept.loadedAt(),
@@ -128,6 +138,13 @@ function choose(keys: readonly SigningKey[], kid: string | undefined, alg: strin
 function asBefore(key: SigningKey, before: readonly SigningKey[]): SigningKey {
   const same = before.find((one) => one.key.equals(key.key))
   return same === undefined ? key : { ...key, key: same.key }
+}
+
+/** How many kids stand on several keys of a set of which none was taken. */
+function ambiguousKids({ keys: members }: Record<string, unknown>, taken: readonly SigningKey[]): number {
+  const kids = Array.isArray(members) ? members.map((member) => (isObject(member) ? member['kid'] : undefined)) : []
+  const twice = kids.filter((kid, at) => typeof kid === 'string' && kids.indexOf(kid) < at && taken.every((key) => key.kid !== kid))
+  return new Set(twice).size
 }
 
 function remember(unknown: Map<string, number>, kid: string, until: number): void {

@@ -1,87 +1,104 @@
 /**
- * Leaves an issuer alone for a while after it had too many.
+ * Leaves an issuer alone for a while after it said that it had too many exchanges.
  *
- * Security: an issuer counts what Mandate's client asks, whoever it asks for and whichever target it is for. So what it
- * says to one exchange holds for all of them: else each caller of a provider would be one more question to an issuer that
- * has had too many, and logins that are to be refreshed by the same client would suffer for it. But it may have counted
- * one greedy caller alone, who must not be able to keep the others out, whatever number of tokens they have:
- * - For the others it holds half a minute at most, and then one of them tries.
- * - Whoever got the answer waits as long as it said, by whatever token, and from the second time on at least twice as long
- *   as the others. So it is one of the others who tries.
- * - Once one of the others has tried and was granted a token, it was not for all. What the issuer says from then on to
- *   whoever got the answer holds for them alone, until it has not said it to them for ten minutes.
+ * It may count what Mandate's client asks, whoever it asks for, or each principal alone, and does not say which. So:
+ * 1. "Too many" closes the way for everybody, for as long as it said but half a minute at most. Then one of them tries.
+ * 2. Who was told is remembered for ten minutes: they begin one exchange in five seconds, and while others ask as well they
+ *    leave the try to those. Whoever is greedy is told first, so it is they who are slowed, and hardly anybody else.
+ * 3. Once somebody who was not told has tried and was granted a token, the issuer does serve others. Then "too many" closes
+ *    the way for nobody but whom it is said to, until for ten minutes nobody who was not told was granted one.
+ *
+ * Security: where the issuer counts each principal alone, a greedy one keeps the others out by this for half a minute, and
+ * then no more. It does not make an issuer fair that counts all of Mandate's client: whoever takes the whole of its budget
+ * and stops just before they are told keeps the others out with or without it, and so do many who are greedy together. A
+ * limit for each principal on the route is the remedy.
  */
 import type { Clock } from '../clock.ts'
-import type { ExchangeOutcome, ExchangeToken } from './provider.ts'
+import type { ExchangeOutcome, ExchangeToken, ExchangeWish } from './provider.ts'
 
-const MOST_FOR_ALL_MS = 30_000
-/** Issuers are not believed a longer one (`exchange.ts`). */
-const MOST_FOR_ONE_MS = 3_600_000
+const MOST_MS = 30_000
 /** How long the others wait for the one that tries. */
 const TRIAL_MS = 1_000
+const PACE_MS = 5_000
 const REMEMBERED_MS = 600_000
 const MOST_REMEMBERED = 10_000
 
 /** Somebody to whom the issuer said "too many". */
 interface Told {
-  readonly until: number
-  /** Others were granted tokens meanwhile. */
-  readonly alone: boolean
+  readonly at: number
+  /** When the next exchange may begin. */
+  readonly nextAt: number
 }
 
-/** Wraps the exchanges of one provider: after "too many" none is begun for a while. */
-export function waiting(exchange: ExchangeToken, clock: Clock): ExchangeToken {
-  const told = new Map<string, Told>()
-  let until = 0
-  let closedBy = ''
+/** After "too many", until one has tried. */
+interface Closed {
+  readonly until: number
+  /** Until when those who were told leave the try to others, if any ask. */
+  readonly leaveUntil: number
+  othersAsk: boolean
+}
 
-  const rememberedOf = (subject: string): Told | undefined => {
-    const before = told.get(subject)
-    const now = clock.now()
-    // More than could be left: the clock was set back.
-    return before && before.until - now <= MOST_FOR_ONE_MS && now - before.until <= REMEMBERED_MS ? before : undefined
+/**
+ * Wraps the exchanges of one provider. `whoOf` names whom an exchange is for. Whoever is told so by the issuer itself hears
+ * the time that it said, the others what is left for them.
+ */
+export function waiting(exchange: ExchangeToken, whoOf: (wish: ExchangeWish) => string, clock: Clock): ExchangeToken {
+  const told = new Map<string, Told>()
+  let closed: Closed | undefined
+  let servesOthersUntil = 0
+
+  /** More than there could be is none: the clock was set back. */
+  const left = (until: number, mostMs = 2 * MOST_MS): number => {
+    const ms = until - clock.now()
+    return ms > 0 && ms <= mostMs ? ms : 0
   }
-  const remember = (subject: string, one: Told) => {
+  const toldOf = (who: string): Told | undefined => {
+    const before = told.get(who)
+    return before !== undefined && left(before.at + REMEMBERED_MS, REMEMBERED_MS) > 0 ? before : undefined
+  }
+  const servesOthers = () => left(servesOthersUntil, REMEMBERED_MS) > 0
+  const remember = (who: string, at: number, nextAt: number) => {
     // The newest last: the first is the oldest.
-    told.delete(subject)
-    told.set(subject, one)
+    told.delete(who)
+    told.set(who, { at, nextAt })
     const oldest = told.size > MOST_REMEMBERED ? told.keys().next().value : undefined
     if (oldest !== undefined) told.delete(oldest)
   }
-  const leftFor = (subject: string): number => {
-    const now = clock.now()
-    const forAll = until - now
-    return Math.max(forAll <= MOST_FOR_ALL_MS ? forAll : 0, (rememberedOf(subject)?.until ?? 0) - now)
+  const leftFor = (before: Told | undefined): number => {
+    if (before === undefined) return left(closed?.until ?? 0)
+    const tryAt = closed?.othersAsk === true ? closed.leaveUntil : closed?.until
+    return Math.max(left(before.nextAt), left(tryAt ?? 0))
   }
-
-  const tooMany = (subject: string, saidMs: number): ExchangeOutcome => {
+  const tooMany = (who: string, saidMs: number, tries: boolean): ExchangeOutcome => {
     const now = clock.now()
-    const before = rememberedOf(subject)
-    const forAllMs = before?.alone === true ? 0 : Math.min(saidMs, MOST_FOR_ALL_MS)
+    const forMs = Math.min(saidMs, MOST_MS)
     // Of several that were under way, the one that asks for the longest wait counts.
-    const own = Math.max(now + saidMs, before?.until ?? 0, before === undefined || before.until > now ? 0 : now + 2 * forAllMs)
-    remember(subject, { until: own, alone: before?.alone ?? false })
-    if (forAllMs > 0) {
-      closedBy = subject
-      until = Math.max(until, now + forAllMs)
-    }
-    return { result: 'too-many', retryAfterSeconds: Math.ceil((own - now) / 1000) }
-  }
-  const tried = (subject: string, { result }: ExchangeOutcome) => {
-    until = 0
-    const greedy = result === 'exchanged' && subject !== closedBy ? rememberedOf(closedBy) : undefined
-    if (greedy !== undefined) remember(closedBy, { ...greedy, alone: true })
+    const until = now + Math.max(forMs, left(toldOf(who)?.nextAt ?? 0))
+    remember(who, now, until)
+    const closedFor = Math.max(forMs, left(closed?.until ?? 0))
+    closed = servesOthers() ? undefined : { until: now + closedFor, leaveUntil: now + 2 * closedFor, othersAsk: false }
+    return refused(tries ? forMs : saidMs)
   }
 
   return async (wish) => {
-    const { subject } = wish
-    const left = leftFor(subject)
-    if (left > 0) return { result: 'too-many', retryAfterSeconds: Math.ceil(left / 1000) }
-    const tries = until !== 0
-    if (tries) until = clock.now() + TRIAL_MS
+    const who = whoOf(wish)
+    const before = toldOf(who)
+    const wait = leftFor(before)
+    if (wait > 0) {
+      if (closed !== undefined && before === undefined) closed.othersAsk = true
+      return refused(wait)
+    }
+    if (before !== undefined) told.set(who, { ...before, nextAt: clock.now() + PACE_MS })
+    const tries = closed !== undefined
+    if (closed !== undefined) closed = { ...closed, until: clock.now() + TRIAL_MS }
     const outcome = await exchange(wish)
-    if (outcome.result === 'too-many') return tooMany(subject, outcome.retryAfterSeconds * 1000)
-    if (tries) tried(subject, outcome)
+    if (outcome.result === 'too-many') return tooMany(who, outcome.retryAfterSeconds * 1000, tries)
+    if (tries) closed = undefined
+    if (outcome.result === 'exchanged' && before === undefined && (tries || servesOthers())) servesOthersUntil = clock.now() + REMEMBERED_MS
     return outcome
   }
+}
+
+function refused(ms: number): ExchangeOutcome {
+  return { result: 'too-many', retryAfterSeconds: Math.ceil(ms / 1000) }
 }

@@ -133,7 +133,7 @@ for (const [status, error] of [
   })
 
 test('is told how long to wait, within bounds', async (t) => {
-  const { issuer, clock, exchange } = await stage(t)
+  const { issuer, clock, answer, exchange, jwt } = await stage(t)
   const waits: ReadonlyArray<readonly [string | undefined, number]> = [
     [undefined, 5],
     ['7', 7],
@@ -146,6 +146,9 @@ test('is told how long to wait, within bounds', async (t) => {
     issuer.answer('/token', oauthError(429, 'slow_down', header === undefined ? undefined : { 'retry-after': header }))
     assert.deepEqual(await exchange({ subject: `told-${header}` }), { result: 'too-many', retryAfterSeconds }, String(header))
     await clock.advance(retryAfterSeconds * 1000)
+    // Who tries for all after the wait is another.
+    answer(jwt())
+    assert.equal((await exchange()).result, 'exchanged')
   }
 })
 
@@ -224,9 +227,11 @@ test('an issuer that said how long to wait is asked by no caller for any target 
   answer(jwt({ sub: 'user-bob' }))
   const others: ReadonlyArray<Partial<ExchangeWish>> = [{ token: new Secret('of-bob'), subject: 'user-bob' }, { audience: 'api://other' }]
   await clock.advance(500)
-  for (const wish of [{}, ...others]) assert.deepEqual(await exchange(wish), { result: 'too-many', retryAfterSeconds: 30 })
+  // Who was told leaves the try to others as soon as there are any.
+  for (const [at, wish] of [{}, ...others].entries())
+    assert.deepEqual(await exchange(wish), { result: 'too-many', retryAfterSeconds: at < 2 ? 30 : 60 })
   await clock.advance(29_499)
-  assert.deepEqual(await exchange(), { result: 'too-many', retryAfterSeconds: 1 })
+  assert.deepEqual(await exchange(others[0]), { result: 'too-many', retryAfterSeconds: 1 })
   assert.equal(issuer.count('/token'), 1)
   await clock.advance(1)
   assert.equal((await exchange(others[0])).result, 'exchanged')
@@ -260,7 +265,25 @@ test('a long wait that one caller was told keeps the others out for half a minut
   )
   assert.equal((await exchange(bob)).result, 'exchanged')
   assert.equal(issuer.count('/token'), 3)
-  assert.deepEqual(await exchange(), { result: 'too-many', retryAfterSeconds: 3_570 })
+  // By another token than the one it was said of; that one waits where credentials are asked for (assume/patient.ts).
+  answer(jwt())
+  assert.equal((await exchange()).result, 'exchanged')
+})
+
+test('refuses nobody for long what a client or an actor was told that shows a token of theirs', async (t) => {
+  const { issuer, clock, answer, exchange, jwt } = await stage(t)
+  const acting = { act: { iss: 'https://issuer.example', sub: 'agent' } }
+  for (const [at, claims] of [acting, { azp: 'service' }, { client_id: 'service' }].entries()) {
+    issuer.answer('/token', oauthError(429, 'slow_down', { 'retry-after': '3600' }))
+    const by = new Secret(jwt(claims))
+    assert.deepEqual(await exchange({ token: by, subject: `user-${at}` }), { result: 'too-many', retryAfterSeconds: 3_600 })
+    answer(jwt({ sub: `user-${at}` }))
+    await clock.advance(30_000)
+    const own = () => exchange({ token: new Secret(jwt()), subject: `user-${at}` })
+    // Neither waits nor goes slowly.
+    for (let again = 0; again < 3; again++) assert.equal((await own()).result, 'exchanged')
+    await clock.advance(600_000)
+  }
 })
 
 test('where nobody is named to ask for, no JWT is taken', async (t) => {

@@ -10,10 +10,12 @@
  *   one that names whom it was asked for, this issuer and the caller. It may name more audiences than one, as Keycloak's
  *   do (`account`); whether they are anybody's here is looked at where targets are known. Only a token that is no JWT
  *   says nothing of itself, and is taken as it is.
- * - An issuer that has had too many is left alone by all (token-exchange-wait.ts).
+ * - An issuer that has had too many is left alone for a while (token-exchange-wait.ts). What a service is told that acts for
+ *   somebody is not said to that person: a wait is kept by subject, client and actor.
  * - No redirect is followed and nothing is tried twice (issuer-http.ts). No token is in what is answered or logged but
  *   the one that was asked for.
  */
+import { hash } from 'node:crypto'
 import { genericGrantRequest, type TokenEndpointResponse } from 'openid-client'
 import type { ProviderConfig } from '../config/provider.ts'
 import { Secret } from '../secret.ts'
@@ -39,31 +41,42 @@ const MOST_SECONDS = 3_600
 const WAIT_SECONDS = 5
 
 export function createTokenExchange(config: ProviderConfig, parts: ExchangeParts): ExchangeToken {
-  return waiting(async (wish) => {
-    const subject = wish.token.expose()
-    if (!B64TOKEN.test(subject)) return { result: 'refused', reason: 'subject_token_unusable' }
-    let exchange: Exchange
-    try {
-      exchange = await openExchange(config, parts)
-    } catch {
-      return unavailable('metadata')
-    }
-    const at = parts.clock.now()
-    let answer: TokenEndpointResponse
-    try {
-      answer = await genericGrantRequest(exchange.configuration, GRANT, {
-        subject_token: subject,
-        subject_token_type: TYPES[wish.type],
-        requested_token_type: TYPES['access-token'],
-        ...(wish.audience === '' ? {} : { audience: wish.audience }),
-        ...(wish.resource === undefined ? {} : { resource: wish.resource }),
-        ...(wish.scopes.length === 0 ? {} : { scope: wish.scopes.join(' ') }),
-      })
-    } catch {
-      return outcomeOf(exchange.seen())
-    }
-    return checked(answer, at, wish, config)
-  }, parts.clock)
+  return waiting(
+    async (wish) => {
+      const subject = wish.token.expose()
+      if (!B64TOKEN.test(subject)) return { result: 'refused', reason: 'subject_token_unusable' }
+      let exchange: Exchange
+      try {
+        exchange = await openExchange(config, parts)
+      } catch {
+        return unavailable('metadata')
+      }
+      const at = parts.clock.now()
+      let answer: TokenEndpointResponse
+      try {
+        answer = await genericGrantRequest(exchange.configuration, GRANT, {
+          subject_token: subject,
+          subject_token_type: TYPES[wish.type],
+          requested_token_type: TYPES['access-token'],
+          ...(wish.audience === '' ? {} : { audience: wish.audience }),
+          ...(wish.resource === undefined ? {} : { resource: wish.resource }),
+          ...(wish.scopes.length === 0 ? {} : { scope: wish.scopes.join(' ') }),
+        })
+      } catch {
+        return outcomeOf(exchange.seen())
+      }
+      return checked(answer, at, wish, config)
+    },
+    whoOf,
+    parts.clock,
+  )
+}
+
+/** Whom an exchange is for. Hashed, because what is remembered shall be short. */
+function whoOf({ subject, token }: ExchangeWish): string {
+  const { client_id: client, azp, act } = formOf(token)?.claims ?? {}
+  const actor = isObject(act) ? [act['iss'], act['sub']] : []
+  return hash('sha256', JSON.stringify([subject, client, azp, actor]), 'base64url')
 }
 
 function unavailable(reason: string): ExchangeOutcome {

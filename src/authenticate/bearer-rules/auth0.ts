@@ -5,13 +5,13 @@
  * client than the one that the token was issued to. So the ending proves a machine only behind that very client.
  */
 import type { VerifiedClaims } from '../../providers/verify.ts'
-import { OF_USERS, without } from './of-users.ts'
+import { OF_PEOPLE, without } from './of-users.ts'
 
 /** What stands behind the client in `sub`. */
 export const OF_AUTH0 = '@clients'
 
 export function isAuth0Machine(claims: VerifiedClaims, client: string | undefined): boolean {
-  if (client === undefined || !without(claims, OF_USERS)) return false
+  if (client === undefined || !without(claims, OF_PEOPLE)) return false
   if (claims.sub?.endsWith(OF_AUTH0) === true) return claims.sub === `${client}${OF_AUTH0}`
   return claims['gty'] === 'client-credentials'
 }

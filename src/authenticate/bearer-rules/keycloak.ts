@@ -16,7 +16,7 @@
  * client, `sub` and user name are still the service account's. The user name of one client is no proof of another.
  */
 import type { VerifiedClaims } from '../../providers/verify.ts'
-import { OF_SESSIONS, OF_USERS, without } from './of-users.ts'
+import { OF_PEOPLE, OF_SESSIONS, OF_USERS, without } from './of-users.ts'
 
 /** What Keycloak's user names of service accounts begin with. */
 export const OF_SERVICE_ACCOUNTS = 'service-account-'
@@ -38,5 +38,5 @@ export function isKeycloakServiceAccount(claims: VerifiedClaims, client: string 
   // It keeps user names in lower case. An administrator may have given the account an address, so that counts for nothing.
   if (claims['preferred_username'] === `${OF_SERVICE_ACCOUNTS}${client.toLowerCase()}`) return written || named
   if (!without(claims, OF_USERS)) return false
-  return written || (named && claims['azp'] === client && without(claims, OF_SESSIONS))
+  return written || (named && claims['azp'] === client && without(claims, [...OF_PEOPLE, ...OF_SESSIONS]))
 }

@@ -14,14 +14,24 @@ function stage(changes: object = {}) {
   }
 }
 
+/** What Authentik writes into each access token: the subject is a hash of the user, `uid` is random and of nobody. */
+const AUTHENTIK = { sub: 'a3f9', auth_time: 1, acr: 'goauthentik.io/providers/oauth2/default', uid: 'Xy12AbC' }
+
 /** Tokens of machines that say nothing of it, as issuers write them. */
 const BARE: Readonly<Record<string, object>> = {
   'Keycloak, lightweight, before it told the grant': { typ: 'Bearer', scope: 'email profile', jti: '47b76ad2-fe52-0600' },
   'Keycloak, without the scopes profile and service_account': { typ: 'Bearer', acr: '1', email_verified: false },
   'Keycloak, lightweight, refreshed': { typ: 'Bearer', jti: 'onltrt:47b76ad2', sid: 'CZ2', scope: 'email' },
   Zitadel: { azp: undefined, client_id: 'robot', sub: '260183401', jti: '260183402' },
-  'Authentik, without the scope profile': { uid: undefined, acr: 'goauthentik.io/providers/oauth2/default', amr: ['pwd'] },
+  'Authentik, without the scope profile': AUTHENTIK,
+  'Authentik, with the scope openid alone': { ...AUTHENTIK, scope: 'openid', amr: ['pwd'] },
+  'AD FS': { azp: undefined, appid: 'robot', apptype: 'Confidential', auth_time: '2026-01-05T09:00:00.000Z' },
+  Casdoor: { sub: 'admin/robot', name: 'robot', owner: 'admin', tokenType: 'access-token', email: '', emails: [] },
+  'any issuer that tells when the machine signed in': { auth_time: 1 },
+  'a uid that is not of Okta': { uid: '00u' },
+  'what a machine is called': { name: 'Report robot' },
   'Entra, neither application nor user': { oid: 'o' },
+  'Azure AD B2C, which writes scp for machines as well': { oid: '5f3e', scp: 'Tasks.Read', ver: '1.0' },
   'an issuer of sessions': { session_state: 's', sid: 's' },
   'a name of nobody': { email: '', preferred_username: null, username: [], name: ' ', auth_time: true },
 }
@@ -47,19 +57,45 @@ test('takes a user of a listed client as that person, and what is no machine of 
     { preferred_username: 'ada' },
     { username: 'ada' },
     { email: 'ada@corp.example' },
-    { name: 'Ada' },
     { given_name: 'Ada' },
-    { uid: '00u' },
-    { auth_time: 1 },
+    { family_name: 'Lovelace' },
+    { upn: 'ada@corp.example' },
+    { unique_name: 'ada@corp.example' },
+    { emails: ['ada@corp.example'] },
+    // Okta.
+    { azp: undefined, cid: 'robot', uid: '00u' },
     // Entra: an application has no delegated permissions.
     { oid: 'o', scp: 'user.read' },
     { oid: 'o', idtyp: 'user' },
   ])
     assert.equal(await kind(ofUser), 'person', JSON.stringify(ofUser))
   for (const claims of Object.values(BARE)) {
-    const other = 'client_id' in claims ? { ...claims, client_id: 'web' } : { ...claims, azp: 'web' }
+    const names = ['client_id', 'appid'].find((name) => name in claims) ?? 'azp'
+    const other = { ...claims, [names]: 'web' }
     assert.equal(await kind(other), 'person', JSON.stringify(other))
   }
+})
+
+test('refuses as a machine whoever has what only people have, in every form that a listed client could have', async () => {
+  const { kind, refuses } = stage()
+  const people = [
+    { name: 'Ada', given_name: 'Ada' },
+    { family_name: 'Lovelace' },
+    { upn: 'ada@corp.example' },
+    { unique_name: 'ada' },
+    { emails: ['ada@corp.example'] },
+  ]
+  for (const ofUser of people) {
+    // People of Azure AD B2C have one id in both claims.
+    for (const scp of [undefined, '']) assert.equal(await kind({ sub: 'o', oid: 'o', scp, tfp: 'B2C_1_in', ...ofUser }), 'person')
+    assert.equal(await kind({ client_id: 'robot', ...ofUser }), 'person', JSON.stringify(ofUser))
+  }
+  const others = [{ name: 'Ada' }, { tfp: 'B2C_1_in' }, { amr: ['pwd'] }, { nonce: 'n' }]
+  for (const claim of [...people, ...others])
+    for (const form of [{ sub: 'robot', client_id: 'robot' }, { sub: 'robot@clients' }, { gty: 'client-credentials' }])
+      await refuses({ ...form, ...claim, sid: 's' })
+  for (const claim of [...others, { acr: 'b2c_1_in' }, { sid: 's' }]) await refuses({ sub: 'o', oid: 'o', ...claim })
+  assert.equal(await kind({ sub: 'o', oid: 'o', azp: 'web', name: 'Ada', tfp: 'B2C_1_in' }), 'person')
 })
 
 test('refuses an application of Entra that is not listed, also where its scp is empty', async () => {

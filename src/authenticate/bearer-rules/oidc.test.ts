@@ -11,7 +11,7 @@ const OTHER_USES = [
 test('an ID, logout, refresh or key-bound token is no access token, whichever type its header claims', async () => {
   const plain = stageBearers({ accessTokenType: 'jwt' })
   for (const claims of [
-    { nonce: 'n' },
+    { client_id: undefined, nonce: 'n' },
     { at_hash: 'x' },
     { c_hash: 'x' },
     { s_hash: 'x' },
@@ -37,6 +37,18 @@ test('an ID, logout, refresh or key-bound token is no access token, whichever ty
     for (const { token, caller } of [plain, typed]) await caller(token(claims, { typ: token === plain.token ? 'JWT' : 'at+jwt' }))
   // Its header says what it is, so of its claims a nonce says nothing.
   await typed.caller(typed.token({ nonce: 'n' }))
+})
+
+test('refuses a nonce where it may be that of an ID token: the token names no client, or one that it is for', async () => {
+  const { token, rejects, caller } = stageBearers({ accessTokenType: 'jwt' })
+  const of = (claims: object) => token({ client_id: undefined, nonce: 'n', ...claims }, { typ: 'JWT' })
+  const both = ['https://mandate.test/api', 'web']
+  for (const claims of [{}, { azp: 'https://mandate.test/api' }, { aud: both, azp: 'web' }, { aud: both, cid: 'web' }, { azp: ['web'] }])
+    await rejects(of(claims), 'token_type_wrong', JSON.stringify(claims))
+  for (const claim of ['at_hash', 'c_hash', 's_hash', 'events']) await rejects(of({ azp: 'web', [claim]: 'x' }), 'token_type_wrong', claim)
+  // An ID token is for the client that it names. Authentik and Azure AD B2C write the nonce into access tokens as well.
+  for (const claims of [{ azp: 'web' }, { azp: 'web', aud: ['https://mandate.test/api', 'other'], scp: 'a' }])
+    assert.equal((await caller(of(claims))).principal.kind, 'person', JSON.stringify(claims))
 })
 
 test('a provider of ID tokens takes no access tokens, and of several audiences the authorized party must be ours', async () => {
@@ -65,6 +77,8 @@ test('refuses a machine that another client exchanged, listed or not: it is neve
     { sub: 'u', azp: 'broker', preferred_username: 'service-account-stranger', client_id: 'broker' },
     { sub: 'u', azp: 'web', preferred_username: 'Service-Account-Robot' },
     { sub: 'u', azp: 'web', username: 'service-account-stranger' },
+    { sub: 'u', azp: 'web', upn: 'service-account-stranger' },
+    { sub: 'service-account-stranger', azp: 'web', email: 'robot@corp.example' },
     // The subject is a machine, whoever asked.
     { sub: 'robot', client_id: 'mandate' },
     { sub: 'robot', client_id: 'broker' },
@@ -144,22 +158,20 @@ test('a machine is a configured client without a user, and nothing else', async 
 })
 
 test("what only a user has speaks against every form of a machine's token but a service account's own name", async () => {
-  const { token, caller } = stageBearers({ accessTokenType: 'jwt', machineClients: ['listed'] })
+  const { token, rejects, caller } = stageBearers({ accessTokenType: 'jwt', machineClients: ['listed'] })
   const kind = async (claims: object) => (await caller(token({ client_id: undefined, ...claims }, { typ: 'JWT' }))).principal.kind
-  for (const ofUser of [
-    { email: 'alice@corp.example' },
-    { preferred_username: 'alice' },
-    { auth_time: 1 },
-    { username: 'alice' },
-    { uid: '7' },
-  ])
-    for (const form of [
-      ...('auth_time' in ofUser || 'uid' in ofUser ? [] : [{ sub: 'alice@clients', azp: 'listed' }]),
-      { sub: 'o', oid: 'o', azp: 'listed' },
-      { sub: 'o', oid: 'o', appid: 'listed' },
-      { sub: 'u', azp: 'listed', client_id: 'listed' },
-    ])
+  const forms = [
+    { sub: 'o', oid: 'o', azp: 'listed' },
+    { sub: 'o', oid: 'o', appid: 'listed' },
+    { sub: 'u', azp: 'listed', client_id: 'listed' },
+  ]
+  for (const ofUser of [{ email: 'alice@corp.example' }, { preferred_username: 'alice' }, { username: 'alice' }])
+    for (const form of [{ sub: 'alice@clients', azp: 'listed' }, ...forms])
       assert.equal(await kind({ ...form, ...ofUser }), 'person', JSON.stringify({ ...form, ...ofUser }))
+  // They speak against a machine, and of nobody either.
+  for (const claim of [{ auth_time: 1 }, { uid: '7' }])
+    for (const form of forms)
+      await rejects(token({ client_id: undefined, ...form, ...claim }, { typ: 'JWT' }), 'denied', JSON.stringify({ ...form, ...claim }))
   assert.equal(await kind({ sub: 'o', oid: 'o', azp: 'listed', idtyp: 'user' }), 'person')
   // What an issuer calls otherwise, beside the client's usual name.
   for (const claim of ['cid', 'appid']) assert.equal(await kind({ sub: 'u', azp: 'listed', [claim]: 'company-7', email: 'a@b' }), 'person')
@@ -189,7 +201,7 @@ test('makes no machine of a person whose token has part of what a machine would 
     { oid: 'o', azp: 'listed', scp: 'user.read' },
     { oid: 'o', azp: 'web' },
     // A name tells of a user where Keycloak writes the client twice.
-    ...['name', 'given_name'].map((claim) => ({ azp: 'listed', client_id: 'listed', [claim]: 'x' })),
+    ...['given_name', 'family_name', 'upn'].map((claim) => ({ azp: 'listed', client_id: 'listed', [claim]: 'x' })),
     // What machines are called, and not where they are called so.
     { azp: 'listed', preferred_username: 'ada-service-account-owner' },
     { sub: 'ada@clients.example', azp: 'web' },
@@ -219,10 +231,9 @@ test('a machine of Auth0, Okta, Entra or Keycloak counts as one, and never as a 
   assert.equal(await kind({ sub: 'auth0|5', azp: 'web' }), 'person')
   assert.equal(await kind({ sub: 'ada@corp.example', uid: '00u', cid: 'listed' }), 'person')
   assert.equal(await kind({ sub: 'pairwise', oid: 'o', azp: 'listed', scp: 'x' }), 'person')
-  assert.equal(await kind({ sub: 'o', oid: 'o', azp: 'listed', scp: 'x' }), 'person')
   assert.equal(await kind({ sub: 'u', azp: 'web', client_id: 'web', sid: 's' }), 'person')
   // With a session the client that is written twice proves no machine, and no person of it either.
-  for (const claim of ['sid', 'session_state', 'acr', 'amr'])
+  for (const claim of ['sid', 'session_state', 'acr', 'amr', 'name', 'tfp'])
     await rejects(token({ sub: 'u', azp: 'listed', client_id: 'listed', [claim]: 'x' }, { typ: 'JWT' }), 'denied', claim)
   // Nor does a machine become a person by naming no client.
   for (const claims of [{ gty: 'client-credentials' }, { clientHost: '10.0.0.1' }, { sub: 'o', oid: 'o' }, { sub: 'x@clients' }])

@@ -18,7 +18,7 @@
 import type { ProviderConfig } from '../../config/provider.ts'
 import { Refusal } from '../../errors.ts'
 import { requireIdTokenKind } from '../../providers/id-token.ts'
-import type { VerifiedJwt } from '../../providers/verify.ts'
+import type { VerifiedClaims, VerifiedJwt } from '../../providers/verify.ts'
 import { clientOf, namesTwoClients } from '../client-of.ts'
 import { isAuth0Machine } from './auth0.ts'
 import type { BearerRule } from './bearer-rule.ts'
@@ -76,8 +76,17 @@ function requireKind(verified: VerifiedJwt, { accept, accessTokenType, audience 
     throw wrongType('its claims say that it is no access token')
   // RFC 9068 tokens are told apart by their header; plain JWTs only by what they say.
   if (accessTokenType === 'at+jwt') return
-  if (['nonce', 'at_hash', 'c_hash', 's_hash', 'events'].some((claim) => claims[claim] !== undefined))
+  if (['at_hash', 'c_hash', 's_hash', 'events'].some((claim) => claims[claim] !== undefined) || isOfSignIn(claims))
     throw wrongType('it has claims of an ID or logout token')
+}
+
+/**
+ * Whether its nonce may be that of an ID token. Some issuers (Authentik, Azure AD B2C) write it into access tokens as well; but
+ * an ID token is for the client that it was issued to (OpenID Connect Core 2, `aud`), and so cannot name one for which it is not.
+ */
+function isOfSignIn(claims: VerifiedClaims): boolean {
+  const client = clientOf(claims)
+  return claims['nonce'] !== undefined && (client === undefined || claims.aud.includes(client))
 }
 
 /** As issuers write it that say the type in a claim. */
