@@ -2,3 +2,6 @@
 export class Complaint extends Error {
   override readonly name = 'Complaint'
 }
+
+/** A complaint about how the command was called; the exit status says so. */
+export class WrongUsage extends Complaint {}

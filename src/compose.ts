@@ -56,6 +56,8 @@ export interface RunningGateway {
     readonly operations: number
   }
   readonly revocations: Revocations
+  /** What keeps it from serving now, in fixed words, as `/ready` says it; empty when it serves. */
+  readonly missing: () => readonly string[]
   /** Stops accepting, lets answers finish, ends streams, writes the last audit lines. */
   stop(): Promise<void>
 }
@@ -79,6 +81,17 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
   const { log, clock } = surroundings
   const metrics = createMetrics()
   const audit = composeAudit(config, surroundings, metrics, lifecycle)
+  // Before whatever has to be waited for, so that probes have an answer meanwhile. Early in this list is late to stop: the
+  // platform goes on hearing that this replica is not ready any more.
+  let started: Revocations | undefined
+  const readiness = () => [
+    ...(started === undefined && !lifecycle.stopping ? ['the start, which is not over'] : []),
+    ...(started?.blind === true ? ['the shared store'] : []),
+    ...(audit.down ? ['the audit log'] : []),
+    ...(lifecycle.stopping ? ['this replica is stopping'] : []),
+  ]
+  const operations = await listenOperations({ ...config.listen.operations, metrics, readiness, log })
+  lifecycle.onStop('operations', () => operations.close(0))
   const { store, ring } = surroundings.state ?? (await composeState(config, log, clock, lifecycle))
   const sealed = sealedStore(store, ring)
   const revocations = createRevocations({
@@ -90,14 +103,6 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
     keepMs: keepRevocationsMs(config),
   })
   lifecycle.add(revocations)
-  // Early in this list, so late to stop: the platform goes on hearing that this replica is not ready any more.
-  const readiness = () => [
-    ...(revocations.blind ? ['the shared store'] : []),
-    ...(audit.down ? ['the audit log'] : []),
-    ...(lifecycle.stopping ? ['this replica is stopping'] : []),
-  ]
-  const operations = await listenOperations({ ...config.listen.operations, metrics, readiness, log })
-  lifecycle.onStop('operations', () => operations.close(0))
   const providers = composeProviders(config, log, clock, lifecycle)
   const records = createLoginRecords({ store, sealed, idleMs: config.sessions.idle, now: () => clock.now(), log })
   const logins = createLogins({
@@ -200,7 +205,8 @@ async function startGateway(config: Config, surroundings: Surroundings & { clock
   }
   // After the listeners in this list, so before them when it stops: what goes on is ended, then waited for.
   lifecycle.onStop('streams', () => stopping.abort())
-  return { ports: { ...listeners, operations: operations.port }, revocations, stop: () => lifecycle.stop() }
+  started = revocations
+  return { ports: { ...listeners, operations: operations.port }, revocations, missing: readiness, stop: () => lifecycle.stop() }
 }
 
 /** How long revocations are kept, and so how old a bearer may be at most: longer than any login lives. */

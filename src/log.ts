@@ -32,6 +32,11 @@ export function describeError(error: unknown): { error: string; code?: string; c
   return { ...described, cause: ('code' in cause ? word(cause.code) : undefined) ?? word(cause.name) ?? 'Error' }
 }
 
+/** The code of an error of the system, of TLS or of a library, such as ECONNREFUSED; undefined for what is not of that form. */
+export function codeWord(code: unknown): string | undefined {
+  return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? code : undefined
+}
+
 function word(value: unknown): string | undefined {
   return typeof value === 'string' && WORD.test(value) ? value : undefined
 }

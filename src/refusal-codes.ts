@@ -26,7 +26,11 @@ export const REFUSALS = {
     title: 'The proxy did not say clearly what it was asked',
     mend: 'Have the proxy set each of the headers that listen.forwardAuth.headers names exactly once, and pass no Upgrade but websocket, no HTTP2-Settings, and no name of an identity header in another spelling (docs/guides/forward-auth.md).',
   },
-  host_unknown: { status: 421, title: 'This host name is not served here', mend: 'Use the host of publicUrl or of a route.' },
+  host_unknown: {
+    status: 421,
+    title: 'This host name is not served here',
+    mend: 'Check the address. The operator adds host names by routes, listen.names or publicUrl.',
+  },
   peer_refused: {
     status: 403,
     title: 'This port is for the configured proxies alone',
@@ -44,7 +48,7 @@ export const REFUSALS = {
   not_found: {
     status: 404,
     title: 'Nothing is served at this path',
-    mend: 'Check host and path: the configured clusters and routes are served, and what docs/reference/endpoints.md lists.',
+    mend: 'Check host and path. The operator lists what is served under clusters and routes.',
   },
   cluster_unknown: {
     status: 404,
@@ -132,7 +136,7 @@ export const REFUSALS = {
   insufficient_scope: {
     status: 403,
     title: 'The token lacks a scope that is needed here',
-    mend: 'Get a token with the scopes that WWW-Authenticate names.',
+    mend: 'Get a bearer token with the scopes that are named here; WWW-Authenticate lists them too.',
   },
   // credentials
   credential_not_offered: {

@@ -19,7 +19,9 @@ Where it shows:
 - Under \`/clusters/\` the body is a Kubernetes \`Status\`, which kubectl and client libraries print: the code stands in the message and
   in \`details.causes[0].reason\`.
 - Elsewhere it is problem details (RFC 9457, \`application/problem+json\`) with \`code\`, \`detail\`, \`mend\` and \`requestId\`.
-- A browser that asks for HTML gets a page that says the same.
+- A browser that opens a page (GET, \`Accept: text/html\`) gets one that says the same. It is problem details all the same for brokered
+  operations, and where the request could not be read so far as to know what it accepts or its connection was not one to be here
+  (\`headers_too_many\` beyond 32 kB, \`request_timeout\`, \`peer_refused\`, bad framing).
 - In the audit log it is \`code\` of a \`refused\` or \`failed\` event, in metrics the label \`reason\` of \`mandate_refusals_total\`.
 
 \`X-Request-Id\` names the request; the audit log calls it \`attempt\`. A 401 carries \`WWW-Authenticate: Bearer\`, with
@@ -44,7 +46,8 @@ const FACTS: Readonly<Record<Fact, string>> = {
   login: "SHA-256 of the login cookie's value; of no use to whoever reads it",
   action: 'The Kubernetes verb, or the HTTP method in lower case outside of clusters',
   resource: '`cluster/NAME`, or `gateway` for what was refused before a cluster was known',
-  properties: 'Kubernetes `group`, `resource`, `subresource`, `namespace` and `name`, or the `path`',
+  properties:
+    'Kubernetes `group`, `resource`, `subresource`, `namespace` and `name`, or the `path`; of a refusal also the `host` that was asked for, up to 255 characters',
   rule: 'The rule of the configuration that allowed',
   credential: 'How the rights were carried: `forward-token` or `impersonate`',
   code: 'One of the [refusals](errors.md)',
@@ -81,7 +84,7 @@ under the event; a fact that is not known is absent.
 - Refusals of callers that nobody vouched for are recorded ten times a second and address; what goes beyond is summed in one record for
   each code with \`count\`, so that a flood does not fill the disk.
 - A record that could not be written whole may still be found in the log: then it tells of something that was not done, never the reverse.
-- No event holds a token, a cookie, a header, a body, a person's name or an e-mail address.
+- No event holds a token, a cookie, a header but the host's name, a body, a person's name or an e-mail address.
 - A file that was moved away by a rotation is opened anew at the next record.
 
 ${events.join('\n')}

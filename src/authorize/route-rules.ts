@@ -46,8 +46,11 @@ interface Unmet {
   readonly deny: Deny
 }
 
+/** Said to those who are of the other kind. */
+const ONLY: Readonly<Record<PrincipalKind, string>> = { person: 'only machines may come here', machine: 'only people may come here' }
+
 function unmet({ callers, providers, groups, claims = {}, scopes = [] }: Rule, { principal, proof }: Caller): Unmet | undefined {
-  if (!callers.includes(principal.kind)) return deny(0, `callers of kind ${principal.kind} are not allowed`)
+  if (!callers.includes(principal.kind)) return deny(0, ONLY[principal.kind])
   if (providers !== undefined && !providers.includes(principal.provider))
     return deny(1, `principals of provider ${principal.provider} are not allowed`)
   if (groups !== undefined && !groups.some((group) => principal.groups.includes(group)))
@@ -59,7 +62,8 @@ function unmet({ callers, providers, groups, claims = {}, scopes = [] }: Rule, {
   const held = proof.kind === 'bearer' ? proof.scopes : []
   const lacking = scopes.filter((scope) => !held.includes(scope))
   if (lacking.length === 0) return undefined
-  const detail = proof.kind === 'login' ? 'a login has no scopes; a bearer token is needed here' : `the token lacks ${lacking.join(' ')}`
+  const named = lacking.join(' ')
+  const detail = proof.kind === 'login' ? `a login has no scopes; a bearer token with ${named} is needed here` : `the token lacks ${named}`
   return { met: 4, deny: { effect: 'deny', code: 'insufficient_scope', detail, scopes } }
 }
 

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, type TestContext, test } from 'node:test'
+import { createCertificateAuthority } from '../dev/certificate-authority.ts'
 
 const MAIN = new URL('../main.ts', import.meta.url).pathname
 
@@ -47,7 +48,45 @@ describe('check refuses', () => {
     const secret = GOOD.replace('{ method: none }', '{ method: secret, secret: { file: client-secret } }')
     const { code, stdout, folder } = await mandate(t, secret, 'check')
     assert.equal(code, 1)
-    assert.ok(stdout.includes(`  providers.corp.clientAuth.secret: the file ${join(folder, 'client-secret')} cannot be read\n`), stdout)
+    assert.ok(
+      stdout.includes(`  providers.corp.clientAuth.secret: the file ${join(folder, 'client-secret')} cannot be read (ENOENT)\n`),
+      stdout,
+    )
+  })
+
+  test('a certificate and key that do not fit, as the gateway does, and neither repeats them', async (t) => {
+    const ca = await createCertificateAuthority('test')
+    const [one, other] = [await ca.issue({ commonName: 'a', dnsNames: ['a'] }), await ca.issue({ commonName: 'a', dnsNames: ['a'] })]
+    const folder = await mkdtemp(join(tmpdir(), 'mandate-pair-'))
+    t.after(() => rm(folder, { recursive: true }))
+    const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+    await writeFile(cert, one.certificatePem)
+    await writeFile(key, other.privateKeyPem)
+    const https = GOOD.replace('listen: {', `listen: { https: { port: 0, cert: { file: "${cert}" }, key: { file: "${key}" } },`)
+    const line = '  listen.https.key: is not the key of listen.https.cert\n    mend: give the pair that was issued together\n'
+    const [check, gateway] = await Promise.all([mandate(t, https, 'check'), mandate(t, https, 'gateway')])
+    assert.deepEqual([check.code, gateway.code], [1, 1])
+    for (const said of [check.stdout, gateway.stderr]) {
+      assert.ok(said.includes(line), said)
+      assert.doesNotMatch(said, /PRIVATE KEY|fault of ours/)
+    }
+    const alone = await mandate(t, https, 'check', '--without-secrets')
+    assert.equal(alone.code, 0, alone.stdout)
+  })
+
+  test('what is wrong beside variables that are not set; without secrets these are no faults', async (t) => {
+    const config = `${GOOD.replace('"https://issuer.invalid"', '{ env: MANDATE_TEST_NEVER_SET }')}\nsessions: { idle: 9h, absolute: 8h }\n`
+    const { code, stdout } = await mandate(t, config, 'check')
+    assert.equal(code, 1)
+    assert.match(stdout, /providers\.corp\.issuer: the environment variable MANDATE_TEST_NEVER_SET is not set/)
+    assert.match(stdout, /sessions\.idle: is longer than sessions\.absolute/)
+    const alone = await mandate(t, config, 'check', '--without-secrets', '-o', 'json')
+    assert.deepEqual(
+      JSON.parse(alone.stdout).faults.map(({ path }: { path: string }) => path),
+      ['sessions.idle'],
+    )
+    const right = await mandate(t, config.replace('idle: 9h', 'idle: 1h'), 'check', '--without-secrets')
+    assert.equal(right.code, 0, right.stdout)
   })
 
   test('a file that is no group of keys, by the words for the whole of it; so does the gateway', async (t) => {
@@ -65,18 +104,49 @@ routes:
   - { match: { host: c.localhost, path: /** }, allow: { provider: crop }, upstream: "http://127.0.0.1:1" }
 `
 
-  test('a route by its place and its name, where it has one; so does the gateway', async (t) => {
+  test('a route by its place and its name, or its host and path; so does the gateway', async (t) => {
     const [check, gateway] = await Promise.all([mandate(t, GOOD + routes, 'check'), mandate(t, GOOD + routes, 'gateway')])
     for (const said of [check.stdout, gateway.stderr]) {
       assert.match(said, /^ {2}routes\.1\.allow\.0\.provider \(api-write\): names crop, which is not configured$/m)
-      assert.match(said, /^ {2}routes\.2\.allow\.provider: names crop/m)
+      assert.match(said, /^ {2}routes\.2\.allow\.provider \(c\.localhost\/\*\*\): names crop/m)
     }
   })
 
-  test('it by its place alone for machines', async (t) => {
+  test('what it refuses by its line, in a form that editors open; so does the gateway', async (t) => {
+    const [check, gateway] = await Promise.all([mandate(t, GOOD + routes, 'check'), mandate(t, GOOD + routes, 'gateway')])
+    for (const said of [check.stdout, gateway.stderr]) assert.match(said, /^ {4}at: mandate\.yaml:10:75$/m)
+  })
+
+  test('it with its kind, its line and its route, for machines', async (t) => {
     const { stdout } = await mandate(t, GOOD + routes, 'check', '-o', 'json')
-    const paths = JSON.parse(stdout).faults.map(({ path }: { path: string }) => path)
-    assert.deepEqual(paths, ['routes.1.allow.0.provider', 'routes.2.allow.provider'])
+    const problem = 'names crop, which is not configured'
+    const mend = 'name a configured provider'
+    assert.deepEqual(JSON.parse(stdout).faults, [
+      { code: 'unknown_name', path: 'routes.1.allow.0.provider', route: 'api-write', line: 10, column: 75, problem, mend },
+      { code: 'unknown_name', path: 'routes.2.allow.provider', route: 'c.localhost/**', line: 11, column: 57, problem, mend },
+    ])
+  })
+
+  test('text that is no YAML by its line, without a path', async (t) => {
+    const [inText, inJson] = await Promise.all([mandate(t, 'a: 1\nb: "x\n', 'check'), mandate(t, 'a: 1\nb: "x\n', 'check', '-o', 'json')])
+    assert.ok(inText.stdout.includes('  line 3, column 1: is not valid YAML: a quote is not closed\n'), inText.stdout)
+    const [{ code, path, line, column }] = JSON.parse(inJson.stdout).faults
+    assert.deepEqual({ code, path, line, column }, { code: 'yaml', path: '', line: 3, column: 1 })
+  })
+
+  test('an empty secret and a folder for one, with their places', async (t) => {
+    const empty = GOOD.replace('{ method: none }', '{ method: secret, secret: { file: mandate.yaml } }').replace(
+      'mandate.yaml',
+      '/dev/null',
+    )
+    const folder = GOOD.replace('{ method: none }', '{ method: secret, secret: { file: / } }')
+    const said = await Promise.all([empty, folder].map((config) => mandate(t, config, 'check', '-o', 'json')))
+    const found = said.map(({ stdout }) => JSON.parse(stdout).faults[0])
+    const place = { code: 'unreadable', path: 'providers.corp.clientAuth.secret', line: 6, column: 106 }
+    assert.deepEqual(found, [
+      { ...place, problem: 'the file /dev/null is empty', mend: 'write the secret or certificate into it' },
+      { ...place, problem: '/ is a directory (EISDIR)', mend: 'name the file within it' },
+    ])
   })
 })
 
@@ -93,6 +163,13 @@ describe('the gateway does not start', () => {
     assert.equal(code, 1)
     const words = `mandate: the audit log (audit.file) cannot be written: ${join(folder, 'logs/audit.jsonl')}: its folder is not there (ENOENT)\n`
     assert.ok(stderr.endsWith(words), stderr)
+  })
+
+  test('silently without a client secret: it says so before somebody signs in', async (t) => {
+    const secret = GOOD.replace('{ method: none }', '{ method: secret, secret: { env: MANDATE_TEST_NEVER_SET } }')
+    // Bound to end: the host is none of this machine.
+    const { stderr } = await mandate(t, secret.replace('operations: {', 'operations: { host: 192.0.2.1,'), 'gateway')
+    assert.match(stderr, /"level":"warn","message":"what will be needed cannot be used","path":"providers\.corp\.clientAuth\.secret"/)
   })
 
   for (const key of ['http', 'operations'] as const) {

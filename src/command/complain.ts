@@ -1,5 +1,5 @@
 /** How the command says that something failed: what was wrong, where and how to mend it, and never a stack. */
-import { Complaint } from '../complaint.ts'
+import { Complaint, WrongUsage } from '../complaint.ts'
 import { ConfigFaulty } from '../config/faults.ts'
 import { ReferenceUnreadable } from '../config/references.ts'
 import { describeError } from '../log.ts'
@@ -8,14 +8,20 @@ import { faultLines } from './fault-lines.ts'
 /** Prints an error and sets the exit status. Messages of libraries are not repeated: they can quote what they were given. */
 export function complain(error: unknown): void {
   process.stderr.write(`mandate: ${wordsFor(error)}\n`)
-  process.exitCode = 1
+  process.exitCode = exitStatusOf(error)
 }
 
-function wordsFor(error: unknown): string {
+/** 2 for a command that was called wrongly, 1 for any other failure. */
+export function exitStatusOf(error: unknown): 1 | 2 {
+  return error instanceof WrongUsage ? 2 : 1
+}
+
+/** An error in words for the person at the terminal. */
+export function wordsFor(error: unknown): string {
   if (error instanceof ConfigFaulty) {
-    const { faults, routeNames } = error
+    const { faults, routeNames, file } = error
     const count = `${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}`
-    return `the configuration has ${count} (config_faulty):\n${faultLines(faults, routeNames).trimEnd()}`
+    return `the configuration has ${count} (config_faulty):\n${faultLines(faults, routeNames, file).trimEnd()}`
   }
   if (error instanceof Complaint || error instanceof ReferenceUnreadable) return error.message
   const { error: name, code } = describeError(error)

@@ -1,6 +1,6 @@
 /** `mandate dev`: the whole of Mandate on this machine, with nothing to install and nothing to configure. */
 import { isAbsolute, join } from 'node:path'
-import { Complaint } from '../complaint.ts'
+import { WrongUsage } from '../complaint.ts'
 import { createLog } from '../log.ts'
 import { untilSignal } from './until-signal.ts'
 
@@ -11,7 +11,7 @@ export interface DevCommand {
 }
 
 export async function dev({ context, port, state }: DevCommand): Promise<void> {
-  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new Complaint('--port takes a number from 0 to 65535')
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new WrongUsage('--port takes a number from 0 to 65535')
   const log = createLog((line) => process.stderr.write(line), 'warn')
   const { startDev } = await import('../dev/dev.ts')
   const running = await startDev({

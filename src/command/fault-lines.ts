@@ -1,13 +1,18 @@
 /** Faults and advice as they are printed: where, what and the mend, with the name of the route that a place is of. */
-import type { Fault, RouteNames } from '../config/faults.ts'
+import { type Fault, type RouteNames, whereOf } from '../config/faults.ts'
+import { routeAt } from '../config/route-names.ts'
 
-/** Two lines a fault. */
-export function faultLines(faults: readonly Fault[], names: RouteNames): string {
-  return faults.map(({ path, problem, mend }) => `  ${shown(path, names)}: ${problem}\n    mend: ${mend}\n`).join('')
+/** Two lines a fault, and a third with its place in the file where that is known. */
+export function faultLines(faults: readonly Fault[], names: RouteNames, file?: string): string {
+  return faults.map((fault) => `  ${shown(fault, names)}: ${fault.problem}\n    mend: ${fault.mend}\n${placeOf(fault, file)}`).join('')
 }
 
-function shown(path: string, names: RouteNames): string {
-  const [, at] = /^routes\.(\d+)(?:\.|$)/.exec(path) ?? []
-  const name = at === undefined ? undefined : names[Number(at)]
-  return name === undefined ? path || '(whole file)' : `${path} (${name})`
+function shown(fault: Fault, names: RouteNames): string {
+  const name = routeAt(fault.path, names)
+  return name === undefined ? whereOf(fault) : `${whereOf(fault)} (${name})`
+}
+
+/** In the form that editors and terminals open by a click. */
+function placeOf({ line, column }: Fault, file: string | undefined): string {
+  return file === undefined || line === undefined || column === undefined ? '' : `    at: ${file}:${line}:${column}\n`
 }

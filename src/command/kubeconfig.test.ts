@@ -21,12 +21,16 @@ const CORP = {
   audience: 'api://mandate',
 }
 
-async function setStage(t: TestContext) {
+/** `known` is how the gateway answers for the cluster, when nobody is signed in. */
+async function setStage(t: TestContext, known = 401) {
   const folder = testFolder(t)
   const authority = await createCertificateAuthority('Gateway')
   const leaf = await authority.issue({ commonName: 'gateway', ipAddresses: ['127.0.0.1'] })
-  const server = createServer({ cert: leaf.certificatePem, key: leaf.privateKeyPem }, (_request, response) => {
-    response.end(JSON.stringify({ providers: [CORP] }))
+  const asked: unknown[] = []
+  const server = createServer({ cert: leaf.certificatePem, key: leaf.privateKeyPem }, ({ url, headers }, response) => {
+    if (url === '/.mandate/command-line') return void response.end(JSON.stringify({ providers: [CORP] }))
+    asked.push([url, headers.authorization, headers.cookie])
+    response.writeHead(url === '/clusters/prod/version' ? known : 404).end('{"details":{"causes":[{"message":"cluster_unknown"}]}}')
   })
   server.listen(0, '127.0.0.1')
   await new Promise((listening) => server.once('listening', listening))
@@ -45,7 +49,7 @@ async function setStage(t: TestContext) {
         resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stderr }),
       )
     })
-  return { gateway, authority, file, run }
+  return { gateway, authority, file, run, asked }
 }
 
 test('refuses a gateway that names something else than it was told, and writes nothing', async (t) => {
@@ -56,6 +60,28 @@ test('refuses a gateway that names something else than it was told, and writes n
     assert.match(stderr, /instead of .* for corp, so nobody is sent there/)
     assert.ok(!existsSync(file))
   }
+})
+
+test('refuses a cluster that the gateway does not have, and writes nothing', async (t) => {
+  const { run, file, gateway } = await setStage(t, 404)
+  const { code, stderr } = await run()
+  assert.equal(code, 1)
+  assert.equal(stderr, `mandate: ${gateway} has no cluster prod; ask its operator for the name, which stands in the section clusters\n`)
+  assert.ok(!existsSync(file))
+})
+
+test('says that the name was not checked, where the gateway does not say', async (t) => {
+  const { run, gateway, file } = await setStage(t, 503)
+  const { code, stderr } = await run()
+  assert.equal(code, 0)
+  assert.ok(existsSync(file))
+  assert.ok(stderr.includes(`\nWhether ${gateway} has a cluster prod was not checked: it did not say.\n`), stderr)
+})
+
+test('asks for the cluster without a credential', async (t) => {
+  const { run, asked } = await setStage(t)
+  assert.doesNotMatch((await run()).stderr, /was not checked/)
+  assert.deepEqual(asked, [['/clusters/prod/version', undefined, undefined]])
 })
 
 test('writes what the gateway names, says it, and leaves a private key where it was', async (t) => {

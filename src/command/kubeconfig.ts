@@ -1,8 +1,9 @@
 /** `mandate kubeconfig NAME`: a kubeconfig for one cluster of a gateway, with `mandate login` as its credential plugin. */
 import { resolve } from 'node:path'
-import { Complaint } from '../complaint.ts'
+import { WrongUsage } from '../complaint.ts'
 import { jsonOf } from './json.ts'
 import { certificatesIn } from './sign-in/certificates.ts'
+import { requireCluster } from './sign-in/cluster-name.ts'
 import { gatewayOrigin } from './sign-in/gateway-address.ts'
 import { commandLineProvider } from './sign-in/gateway-document.ts'
 import { type Entries, entriesFor, thisCommand } from './sign-in/kubeconfig-entries.ts'
@@ -23,13 +24,14 @@ export interface KubeconfigOptions extends Pins {
 }
 
 export async function kubeconfig(cluster: string, options: KubeconfigOptions): Promise<void> {
-  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(cluster)) throw new Complaint('NAME is not the name of a cluster of the gateway')
-  if (options.merge === true && options.file !== undefined) throw new Complaint('choose one of --file and --merge')
+  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(cluster)) throw new WrongUsage('NAME is not the name of a cluster of the gateway')
+  if (options.merge === true && options.file !== undefined) throw new WrongUsage('choose one of --file and --merge')
   const gateway = gatewayOrigin(options.gateway)
   const ca = options.ca === undefined ? undefined : certificatesIn(options.ca)
   if (options.issuerCa !== undefined) certificatesIn(options.issuerCa)
   const provider = await commandLineProvider(gateway, ca, options.provider)
   requirePinned(options, provider, { gateway, provider: provider.name })
+  const isChecked = await requireCluster(gateway, ca, cluster)
   const program = thisCommand()
   const entries = entriesFor({
     cluster,
@@ -44,6 +46,7 @@ export async function kubeconfig(cluster: string, options: KubeconfigOptions): P
   const file = written(options, entries)
   process.stdout.write(options.output === 'json' ? asJson(entries, file) : asText(entries, file))
   process.stderr.write(`Its sign-ins are at ${provider.issuer}, client ${provider.clientId}, for ${provider.audience}, from now on.\n`)
+  if (!isChecked) process.stderr.write(`Whether ${gateway} has a cluster ${cluster} was not checked: it did not say.\n`)
   if (program.found !== 'path') process.stderr.write(`The plugin is ${program.command}, because no mandate on PATH is this one.\n`)
 }
 

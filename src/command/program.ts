@@ -1,9 +1,12 @@
 /** Which commands there are. Each door and tool loads only when it is asked for, so that the quick ones stay quick. */
 import { createRequire } from 'node:module'
 import { Command, Option } from 'commander'
+import { nearest } from '../config/nearest.ts'
+import { jsonOf } from './json.ts'
 import type { KubeconfigOptions } from './kubeconfig.ts'
 import type { LoginOptions } from './login.ts'
 import type { RbacOptions } from './rbac.ts'
+import type { RevokeOptions } from './revoke.ts'
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
 
@@ -12,13 +15,20 @@ const program = new Command('mandate')
   .version(version)
   .showHelpAfterError('(mandate --help shows what there is)')
   .showSuggestionAfterError()
+  .helpCommand(false)
+  // Commander's own errors are all about how the command was called.
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
 
-const config = () => new Option('-c, --config <file>', 'the configuration').default('mandate.yaml').env('MANDATE_CONFIG')
+const config = () =>
+  new Option('-c, --config <file>', 'the configuration; - for standard input')
+    .default('mandate.yaml')
+    .env('MANDATE_CONFIG')
+    .argParser((file) => (file === '-' ? '/dev/stdin' : file))
 const output = () => new Option('-o, --output <form>', 'how to print').choices(['text', 'json']).default('text')
 
 program
   .command('gateway')
-  .description('door 1: HTTP for browsers, kubectl and agents')
+  .description('run the gateway: HTTP for browsers, kubectl and agents')
   .addOption(config())
   .action(async (options: { config: string }) => (await import('./gateway.ts')).gateway(options))
 
@@ -35,14 +45,17 @@ program
   .description('is this configuration right? Faults and advice, without starting')
   .addOption(config())
   .addOption(output())
-  .action(async (options: { config: string; output: 'text' | 'json' }) => (await import('./check.ts')).check(options))
+  .option('--without-secrets', 'look at no file and no variable that the configuration refers to, as where it is only built')
+  .action(async ({ withoutSecrets = false, ...options }: { config: string; output: 'text' | 'json'; withoutSecrets?: boolean }) =>
+    (await import('./check.ts')).check({ ...options, secrets: !withoutSecrets }),
+  )
 
 program
   .command('rbac')
   .description("the roles that a broker's service account needs for its declared operations")
   .addOption(config())
   .option('--broker <name>', 'the broker; needed when the configuration has several')
-  .requiredOption('--service-account <namespace/name>', 'the service account that is bound to them')
+  .requiredOption('--service-account <namespace/name>', 'the service account that is bound to them (required)')
   .addOption(new Option('-o, --output <form>', 'how to print').choices(['yaml', 'json']).default('yaml'))
   .addHelpText(
     'after',
@@ -57,12 +70,18 @@ program
   .command('revoke')
   .description('end every login and token of a principal that was issued before now, on all replicas')
   .addOption(config())
-  .requiredOption('--issuer <url>', "the principal's issuer")
-  .requiredOption('--subject <text>', "the principal's subject at that issuer")
+  .requiredOption('--issuer <url>', "the principal's issuer, as a provider of the configuration has it (required)")
+  .requiredOption('--subject <text>', "the principal's subject at that issuer, as the audit log has it (required)")
+  .option('--unconfigured', 'take an issuer that no provider has, as that of one that was removed a moment ago')
   .addOption(output())
-  .action(async (options: { config: string; issuer: string; subject: string; output: 'text' | 'json' }) =>
-    (await import('./revoke.ts')).revoke(options),
+  .addHelpText(
+    'after',
+    `
+Run it where the gateway's configuration, store and keys are. It does not keep anybody from signing in again.
+
+  mandate revoke --issuer https://id.corp.example --subject 7f3c`,
   )
+  .action(async (options: RevokeOptions) => (await import('./revoke.ts')).revoke(options))
 
 const gateway = () =>
   new Option('--gateway <url>', "the gateway's https address (required, here or in the environment)").env('MANDATE_GATEWAY')
@@ -141,7 +160,30 @@ program
   .addArgument(program.createArgument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish']))
   .action(async (shell: string) => (await import('./completion.ts')).completion(program, shell))
 
+program
+  .command('help')
+  .description('the help of a command')
+  .argument('[command]', 'which; without one, of all')
+  .action((name?: string) => {
+    const asked = name === undefined ? program : commandOf(name)
+    asked.help()
+  })
+
+/** Ends the process for a name that is none. */
+function commandOf(name: string): Command {
+  const found = program.commands.find((command) => command.name() === name)
+  if (found !== undefined) return found
+  const meant = nearest(
+    name,
+    program.commands.map((command) => command.name()),
+  )
+  return program.error(`error: unknown command '${jsonOf(name).slice(1, -1)}'${meant === undefined ? '' : `\n(Did you mean ${meant}?)`}`)
+}
+
 /** Runs what the arguments ask for. */
 export async function run(): Promise<void> {
+  // Here, because with --help behind it Commander would take a command that is none for a wish for help.
+  const [, , name = '-'] = process.argv
+  if (!name.startsWith('-')) commandOf(name)
   await program.parseAsync()
 }

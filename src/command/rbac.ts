@@ -5,7 +5,7 @@
  */
 import { stringify } from 'yaml'
 import { type AccountRight, accountRights } from '../broker/account-rights.ts'
-import { Complaint } from '../complaint.ts'
+import { Complaint, WrongUsage } from '../complaint.ts'
 import type { BrokerConfig } from '../config/broker.ts'
 import { loadConfig } from '../config/config.ts'
 import { jsonOf } from './json.ts'
@@ -40,7 +40,7 @@ export async function rbac({ config: path, broker: named, serviceAccount, output
 function accountIn(text: string): Account {
   const [, namespace = '', name = ''] =
     /^([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)\/([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)$/.exec(text) ?? []
-  if (name === '') throw new Complaint('--service-account takes NAMESPACE/NAME, such as mandate/sessions')
+  if (name === '') throw new WrongUsage('--service-account takes NAMESPACE/NAME, such as mandate/sessions')
   return { kind: 'ServiceAccount', namespace, name }
 }
 

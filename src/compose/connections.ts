@@ -16,7 +16,7 @@ export interface Connecting {
 /** The upstream of a server. `onReached` is told each time a connection was tried, by whichever of its routes. */
 export type Connect = (to: Connecting, onReached?: (reached: boolean) => void) => Upstream
 
-/** Upstreams that close with the lifecycle; the log says when one cannot be reached, and when it can again. Throws, when one is made, if its CA cannot be read. */
+/** Upstreams that close with the lifecycle; the log says when one cannot be reached and why, and when it can again. Throws, when one is made, if its CA cannot be read. */
 export function createConnections(lifecycle: Lifecycle, log: Log): Connect {
   const made = new Map<string, { readonly upstream: Upstream; readonly told: Array<(reached: boolean) => void> }>()
   return ({ origin, connectWithinMs, ca }, onReached) => {
@@ -29,10 +29,10 @@ export function createConnections(lifecycle: Lifecycle, log: Log): Connect {
         origin,
         connectWithinMs,
         ...(ca === undefined ? {} : { ca: () => secretSource(ca).read().expose() }),
-        onReached: (reached) => {
+        onReached: (reached, fault) => {
           if (reached !== wasReached) {
             if (reached) log.info('a service can be reached again', { server: origin })
-            else log.warn('a service cannot be reached', { server: origin })
+            else log.warn('a service cannot be reached', { server: origin, ...fault })
           }
           wasReached = reached
           for (const tell of told) tell(reached)

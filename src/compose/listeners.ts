@@ -1,8 +1,10 @@
 /** Where the gateway listens, and to which host names. */
+import { resolve } from 'node:path'
 import type { Config } from '../config/config.ts'
 import { isLoopbackHost } from '../config/loopback.ts'
 import { secretSource } from '../config/references.ts'
 import { aliasesOf } from '../config/route-faults.ts'
+import type { Reference } from '../config/values.ts'
 import { peerCheck } from '../gateway/address.ts'
 import { type ConnectionLimit, DROPPED_FOR } from '../gateway/connection-limit.ts'
 import { type Listener, listen } from '../gateway/server.ts'
@@ -35,6 +37,10 @@ export function boundConnections(
   return { total, perAddress, spared, dropped: (bound) => metrics.count('mandate_connections_dropped_total', { listener, bound }) }
 }
 
+function placeOf(reference: Reference): string {
+  return 'env' in reference ? `$${reference.env}` : resolve(reference.file)
+}
+
 /** Binds the configured addresses; they close with the lifecycle. `bound` is told of each. */
 export async function composeListeners(
   { listen: on, routes, limits }: Config,
@@ -60,7 +66,11 @@ export async function composeListeners(
       (await start('https', {
         host: on.https.host,
         port: on.https.port,
-        tls: { cert: secretSource(on.https.cert), key: secretSource(on.https.key) },
+        tls: {
+          cert: secretSource(on.https.cert),
+          key: secretSource(on.https.key),
+          places: { cert: placeOf(on.https.cert), key: placeOf(on.https.key) },
+        },
       })),
   }
 }

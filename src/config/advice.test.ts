@@ -3,11 +3,11 @@ import { describe, test } from 'node:test'
 import { advice } from './advice.ts'
 import { configOf, type Draft } from './config.fake.ts'
 
-/** Paths that are advised on, besides the memory store of the draft. */
+/** Paths that are advised on, besides the memory store of the draft and that nothing ends TLS there. */
 const advised = (change: (draft: Draft) => unknown) =>
   advice(configOf(change))
     .map(({ path }) => path)
-    .filter((path) => path !== 'store.memory')
+    .filter((path) => path !== 'store.memory' && path !== 'publicUrl')
 const corp = (changes: Record<string, unknown>) => (d: Draft) => Object.assign(d.providers['corp'] ?? {}, changes)
 const prod = (changes: Record<string, unknown>) => (d: Draft) => Object.assign(d.clusters['prod'] ?? {}, changes)
 const AUDIENCE = { kind: 'forward-token', audience: 'k' }
@@ -80,7 +80,7 @@ describe('advises on', () => {
   test('a store that forgets', () =>
     assert.deepEqual(
       advice(configOf()).map(({ path }) => path),
-      ['store.memory'],
+      ['store.memory', 'publicUrl'],
     ))
 })
 
@@ -121,7 +121,10 @@ describe('says nothing of', () => {
       )
   })
   test('a shared store', () => {
-    const config = configOf((d) => (d.store = { redis: { url: { env: 'U' }, keys: [{ id: 'a', key: { env: 'K' } }] } }))
+    const config = configOf((d) => {
+      d.listen['behind'] = ['127.0.0.1/32']
+      d.store = { redis: { url: { env: 'U' }, keys: [{ id: 'a', key: { env: 'K' } }] } }
+    })
     assert.deepEqual(advice(config), [])
   })
 })

@@ -1,11 +1,13 @@
 /** What is legal but unwise: `mandate check` prints it, and the gateway logs it at start. */
 import { brokerAdvice } from './broker-advice.ts'
+import { clientAdvice } from './client-advice.ts'
 import type { Config } from './config.ts'
 import type { Fault } from './faults.ts'
 import { forwardAuthAdvice } from './forward-auth-advice.ts'
 import { FOR_ANYBODY, isForAnybody, routeAdvice } from './route-advice.ts'
 import { senseless } from './senseless.ts'
 import { sharedAudiences } from './shared-audiences.ts'
+import { slips } from './slips.ts'
 
 /** Advice on a configuration that loads, in the form of faults that do not prevent a start. */
 export function advice(config: Config): Fault[] {
@@ -18,6 +20,13 @@ export function advice(config: Config): Fault[] {
       path: 'store.redis.plaintextOpen',
       problem: 'lets whoever is on the network to Redis read its password and undo sign-outs',
       mend: 'use rediss:// and remove it',
+    })
+  }
+  if (config.tracing?.plaintextOpen === true) {
+    found.push({
+      path: 'tracing.plaintextOpen',
+      problem: 'lets whoever is on the network to the collector read and forge traces',
+      mend: 'use https and remove it',
     })
   }
   for (const cluster of Object.values(config.clusters)) {
@@ -85,6 +94,8 @@ export function advice(config: Config): Fault[] {
   }
   return [
     ...found,
+    ...slips(config),
+    ...clientAdvice(config),
     ...sharedAudiences(config),
     ...routeAdvice(config),
     ...senseless(config),

@@ -1,17 +1,7 @@
 /**
- * What only the file itself shows, once it was read and completed: names that were given, keys that have a shorter form,
- * groups that were written without anything in them, and numbers that are written in another way than they are read.
+ * What only the file itself shows, once it was read and completed: keys that have a shorter form, groups that were written without anything in them, and numbers that are written in another way than they are read.
  */
-import type { Fault, RouteNames } from './faults.ts'
-import { name } from './values.ts'
-
-/** The names that routes are given. What is no name is not repeated: it may be anything. */
-export function routeNamesOf(root: unknown): RouteNames {
-  return routesOf(root).map((route) => {
-    const { success, data } = name.safeParse(own(route, 'name'))
-    return success ? data : undefined
-  })
-}
+import type { Fault } from './faults.ts'
 
 const PROVIDERS_OF_A_RULE = /^routes\.(\d+)\.allow\.(\d+)\.providers$/
 
@@ -27,7 +17,9 @@ export function asWritten(fault: Fault, root: unknown): Fault {
 /** Whoever writes claims without naming any means some: silence would let in everybody. */
 export function emptyClaims(root: unknown): Fault[] {
   return rulesOf(root).flatMap(({ path, rule }): Fault[] =>
-    keysOf(own(rule, 'claims'))?.length === 0 ? [{ path: `${path}.claims`, problem: 'is empty', mend: 'name at least one claim' }] : [],
+    keysOf(own(rule, 'claims'))?.length === 0
+      ? [{ code: 'wrong_form', path: `${path}.claims`, problem: 'is empty', mend: 'name at least one claim' }]
+      : [],
   )
 }
 
@@ -55,7 +47,7 @@ export function numbersReadOtherwise(root: unknown, written: () => unknown): Fau
   const rules = rulesOf(written())
   return numbers.flatMap(({ path, at, claim, place, value }): Fault[] => {
     const text = own(own(own(rules[at]?.rule, 'claims'), claim), String(place))
-    return text === String(value) ? [] : [{ path, ...NUMBER_READ_OTHERWISE }]
+    return text === String(value) ? [] : [{ code: 'wrong_form', path, ...NUMBER_READ_OTHERWISE }]
   })
 }
 
@@ -63,7 +55,8 @@ export function numbersReadOtherwise(root: unknown, written: () => unknown): Fau
 export function emptyLimits(root: unknown): Fault[] {
   return routesOf(root).flatMap((route, at): Fault[] => {
     if (keysOf(own(route, 'limit'))?.length !== 0) return []
-    return [{ path: `routes.${at}.limit`, problem: 'limits nothing', mend: 'write perPrincipal: 60/minute or total in it, or remove it' }]
+    const mend = 'write perPrincipal: 60/minute or total in it, or remove it'
+    return [{ code: 'wrong_form', path: `routes.${at}.limit`, problem: 'limits nothing', mend }]
   })
 }
 

@@ -46,12 +46,16 @@ function originFaults({ clusters, providers }: Parts, broker: BrokerConfig): Fau
   const faults: Fault[] = (broker.allow?.providers ?? [])
     .filter((name) => !Object.hasOwn(providers, name))
     .map((name) => ({
+      code: 'unknown_name',
       path: `${pathOf(broker)}.allow.providers`,
       problem: `names ${name}, which is not configured`,
       mend: 'name a configured provider',
     }))
   if (Object.hasOwn(clusters, broker.cluster)) return faults
-  return [{ path: `${pathOf(broker)}.cluster`, problem: 'is not one of clusters', mend: 'name a configured cluster' }, ...faults]
+  return [
+    { code: 'unknown_name', path: `${pathOf(broker)}.cluster`, problem: 'is not one of clusters', mend: 'name a configured cluster' },
+    ...faults,
+  ]
 }
 
 function namespacesFaults(broker: BrokerConfig): Fault[] {
@@ -98,7 +102,7 @@ function nameFaults(broker: BrokerConfig): Fault[] {
     const first = names.indexOf(name)
     if (first === place) return []
     const path = `${pathOf(broker)}.operations.${place}.name`
-    return [{ path, problem: `is that of operations.${first} as well`, mend: 'give each operation its own name' }]
+    return [{ code: 'duplicate', path, problem: `is that of operations.${first} as well`, mend: 'give each operation its own name' }]
   })
 }
 

@@ -44,9 +44,9 @@ export function configOf(change: (draft: Draft) => unknown = () => undefined): C
   return checkConfig(draft(change))
 }
 
-/** A fault as one line. */
-export function lineOf({ path, problem, mend }: Fault): string {
-  return `${path} | ${problem} | ${mend}`
+/** A fault as one line, with its place where it has no path. */
+export function lineOf({ path, problem, mend, line, column }: Fault): string {
+  return `${path === '' && line !== undefined ? `line ${line}, column ${column}` : path} | ${problem} | ${mend}`
 }
 
 /** The faults that loading throws, a line each; empty when it loads. Anything else that is thrown is thrown on. */

@@ -116,7 +116,7 @@ describe('a file', () => {
   test('that is not there', () =>
     inFolder(async (folder) =>
       assert.deepEqual(await faultsOfFile(join(folder, 'x.yaml')), [
-        `${join(folder, 'x.yaml')} | the file cannot be read | give an existing file with --config`,
+        `${join(folder, 'x.yaml')} | the file cannot be read (ENOENT) | give an existing file with --config`,
       ]),
     ))
   test('that is a folder', () =>

@@ -3,17 +3,21 @@
  * wrong and the mend. A configuration that is unsafe does not load; `advice.ts` holds what is legal but unwise.
  */
 import { readFile, stat } from 'node:fs/promises'
-import { asWritten, emptyClaims, emptyLimits, numbersReadOtherwise, routeNamesOf } from './as-written.ts'
+import { asWritten, emptyClaims, emptyLimits, numbersReadOtherwise } from './as-written.ts'
 import type { BrokerConfig } from './broker.ts'
 import type { ClusterConfig } from './cluster.ts'
-import { ConfigFaulty, type Fault, faultsOf, unknownKey } from './faults.ts'
+import { ConfigFaulty, type Fault, faultsOf, type RouteNames, unknownKey } from './faults.ts'
 import { keysAt } from './known-keys.ts'
 import { parseYaml, parseYamlAsText } from './parse-yaml.ts'
+import { located, placesIn, rememberPlaces } from './places.ts'
 import type { ProviderConfig } from './provider.ts'
 import { completeProvider } from './providers.ts'
+import { systemCode } from './references.ts'
 import { namedRoutes, type RouteConfig } from './route.ts'
+import { routeNamesOf } from './route-names.ts'
 import { configSchema, type RawConfig } from './schema.ts'
 import { unsafe } from './unsafe.ts'
+import { inBoth, notSet, type StandIn, standingIn, unsetIn } from './unset-variables.ts'
 
 export type Config = Readonly<Omit<RawConfig, 'providers' | 'clusters' | 'brokered' | 'routes'>> & {
   readonly providers: Readonly<Record<string, ProviderConfig>>
@@ -24,48 +28,95 @@ export type Config = Readonly<Omit<RawConfig, 'providers' | 'clusters' | 'broker
 
 const LARGEST_FILE = 1_000_000
 
+/** How a configuration is read. */
+export interface Reading {
+  /** With something else in the place of text from variables that are not set: to be judged, not to be run. */
+  readonly withoutVariables?: StandIn
+  /** How faults name the file. */
+  readonly file?: string
+}
+
 /** Loads a file. Throws ConfigFaulty, also when the file cannot be read. */
 export async function loadConfig(path: string): Promise<Config> {
-  const about = (problem: string, mend: string) => new ConfigFaulty([{ path, problem, mend }])
-  const found = await stat(path).catch(() => undefined)
-  if (found === undefined) throw about('the file cannot be read', 'give an existing file with --config')
+  return parseConfig(await sourceOf(path), { file: path })
+}
+
+/** Loads a file to judge it without the variables that are not set: with one thing in their place, and with another. */
+export async function loadWithoutVariables(path: string): Promise<readonly [Config, Config]> {
+  const source = await sourceOf(path)
+  const reading = { file: path }
+  return [parseConfig(source, { ...reading, withoutVariables: 'one' }), parseConfig(source, { ...reading, withoutVariables: 'other' })]
+}
+
+async function sourceOf(path: string): Promise<string> {
+  const about = (problem: string, mend: string) => new ConfigFaulty([{ code: 'unreadable', path, problem, mend }])
+  const found = await stat(path).catch((error: unknown) => {
+    throw about(`the file cannot be read${systemCode(error)}`, 'give an existing file with --config')
+  })
   if (found.isDirectory()) throw about('is a directory', 'give the file within it')
   // Devices and pipes say size 0, so what was read is measured as well.
   if (found.size > LARGEST_FILE) throw about('is larger than 1 MB', 'give the configuration, not another file')
-  const source = await readFile(path, 'utf8').catch(() => {
-    throw about('the file cannot be read', 'make it readable to this user')
+  return await readFile(path, 'utf8').catch((error: unknown) => {
+    throw about(`the file cannot be read${systemCode(error)}`, 'make it readable to this user')
   })
-  return parseConfig(source)
 }
 
 /** Parses configuration text (YAML 1.2, so JSON as well). Throws ConfigFaulty with every fault found. */
-export function parseConfig(source: string): Config {
+export function parseConfig(source: string, reading?: Reading): Config {
   if (source.length > LARGEST_FILE)
-    throw new ConfigFaulty([{ path: '', problem: 'is larger than 1 MB', mend: 'give the configuration, not another file' }])
-  return check(parseYaml(source), () => parseYamlAsText(source))
+    throw new ConfigFaulty([
+      { code: 'unreadable', path: '', problem: 'is larger than 1 MB', mend: 'give the configuration, not another file' },
+    ])
+  const places = placesIn(source)
+  const config = located(places, reading?.file, () => check(parseYaml(source), () => parseYamlAsText(source), reading))
+  rememberPlaces(config, places)
+  return config
 }
 
 /**
  * Checks an already parsed value: the entry for configuration that is built in code. Rules over several keys are
  * applied once each key by itself is right, because they could not be judged before.
  */
-export function checkConfig(value: unknown): Config {
-  return check(value, undefined)
+export function checkConfig(value: unknown, reading?: Reading): Config {
+  return check(value, undefined, reading)
 }
 
-function check(value: unknown, asText: (() => unknown) | undefined): Config {
+function check(value: unknown, asText: (() => unknown) | undefined, { withoutVariables }: Reading = {}): Config {
+  const one = judge(value, asText, withoutVariables ?? 'one')
+  const other = one.unset.length === 0 ? one : judge(value, asText, withoutVariables === 'other' ? 'one' : 'other')
+  const told = withoutVariables === undefined ? one.unset : []
+  const faults = [...told, ...(one === other ? one.faults : inBoth(one.faults, other.faults))]
+  const config = one.config ?? other.config
+  if (faults.length > 0 || config === undefined) throw new ConfigFaulty(faults, one.names)
+  return deepFreeze(config)
+}
+
+interface Judged {
+  /** Present when it has the form of a configuration, safe or not. */
+  readonly config?: Config
+  /** Faults of variables that are not set, and the others. */
+  readonly unset: readonly Fault[]
+  readonly faults: readonly Fault[]
+  readonly names: RouteNames
+}
+
+/** Judges a value, with something in the place of the variables that are not set. */
+function judge(value: unknown, asText: (() => unknown) | undefined, which: StandIn): Judged {
   const parsed = readForm(value)
   const hidden = [...hiddenKeys(value), ...emptyClaims(value), ...(asText === undefined ? [] : numbersReadOtherwise(value, asText))]
   const names = routeNamesOf(value)
   if (!parsed.success) {
+    const missing = unsetIn(parsed.error.issues)
+    if (missing.length > 0) {
+      const rest = judge(standingIn(value, missing, which), asText, which)
+      return { ...rest, unset: [...missing.map(notSet), ...rest.unset] }
+    }
     const faults = faultsOf(parsed.error.issues, { root: value, keysAt: (path) => keysAt(configSchema, value, path) })
-    throw new ConfigFaulty([...faults, ...hidden.filter(({ path }) => !faults.some((fault) => fault.path === path))], names)
+    return { faults: [...faults, ...hidden.filter(({ path }) => !faults.some((fault) => fault.path === path))], unset: [], names }
   }
-  if (hidden.length > 0) throw new ConfigFaulty(hidden, names)
+  if (hidden.length > 0) return { faults: hidden, unset: [], names }
   const config = complete(parsed.data)
-  const faults = [...unsafe(config).map((fault) => asWritten(fault, value)), ...emptyLimits(value)]
-  if (faults.length > 0) throw new ConfigFaulty(faults, names)
-  return deepFreeze(config)
+  return { config, faults: [...unsafe(config).map((fault) => asWritten(fault, value)), ...emptyLimits(value)], unset: [], names }
 }
 
 /** Objects without a prototype, which no file holds, can make a check of the library fail rather than say no. */
@@ -74,7 +125,12 @@ function readForm(value: unknown) {
     return configSchema.safeParse(value)
   } catch {
     throw new ConfigFaulty([
-      { path: '', problem: 'holds what is no plain data', mend: 'make it of objects, lists, text, numbers and booleans' },
+      {
+        code: 'wrong_type',
+        path: '',
+        problem: 'holds what is no plain data',
+        mend: 'make it of objects, lists, text, numbers and booleans',
+      },
     ])
   }
 }

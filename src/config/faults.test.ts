@@ -30,12 +30,12 @@ describe('refuses a value', () => {
   refuses(
     'of another kind: text for a group',
     (d) => (d.listen['http'] = 'localhost:80'),
-    'listen.http | is not a group of keys | write a group of keys',
+    'listen.http | is not a group of keys | write http: { port: 8080 }',
   )
   refuses(
     'of another kind: nothing for a group',
     (d) => Object.assign(d.clusters['prod'] ?? {}, { allow: null }),
-    'clusters.prod.allow | is not a group of keys | write a group of keys',
+    'clusters.prod.allow | is not a group of keys | write allow: { groups: [developers] }',
   )
   refuses(
     'of another kind: text for a list',
@@ -108,7 +108,7 @@ describe('refuses alternatives', () => {
     'clusters.prod.as.kind | is not one of the values it may have | use one of forward-token, token-exchange, impersonate',
   )
   refuses('as: of no kind', as({}), 'clusters.prod.as.kind | is missing | use one of forward-token, token-exchange, impersonate')
-  refuses('as: that is text', as('forward-token'), 'clusters.prod.as | is not a group of keys | write a group of keys')
+  refuses('as: that is text', as('forward-token'), 'clusters.prod.as | is not a group of keys | write as: { kind: forward-token }')
   refuses(
     'as: with the keys of the other kind',
     as({ kind: 'forward-token', reservedAllowed: [] }),
@@ -166,12 +166,12 @@ describe('refuses keys', () => {
     (d) => {
       d['foo'] = 1
       Object.assign(d.listen, { htps: {} })
-      Object.assign(d.providers['corp'] ?? {}, { clientSecret: 'hunter2', claims: { group: 'x' } })
+      Object.assign(d.providers['corp'] ?? {}, { clientSekret: 'hunter2', claims: { group: 'x' } })
       Object.assign(d.clusters['prod'] ?? {}, { allow: { caller: [] }, as: { kind: 'forward-token', passThrough: true } })
     },
     `listen.htps | ${meant('https')}`,
     `providers.corp.claims.group | ${meant('groups')}`,
-    `providers.corp.clientSecret | ${UNKNOWN}`,
+    `providers.corp.clientSekret | ${UNKNOWN}`,
     `clusters.prod.allow.caller | ${meant('callers')}`,
     `clusters.prod.as.passThrough | ${UNKNOWN}`,
     `foo | ${UNKNOWN}`,

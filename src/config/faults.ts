@@ -4,33 +4,57 @@
  * Security: a fault never repeats a value, because a value in the wrong place may be a secret.
  */
 import type { z } from 'zod'
+import { mendOfBorrowed } from './borrowed-keys.ts'
+import { groupAt, listAt } from './examples-of-keys.ts'
+import type { FaultCode } from './fault-codes.ts'
 import { nearest } from './nearest.ts'
+import { toldByShape } from './told-by-shape.ts'
 
 export interface Fault {
+  /** Its kind, where whoever found it says so (`ToldFault` always has one). */
+  readonly code?: FaultCode
   /** Where: keys joined by dots, as one would find them in the file. */
   readonly path: string
   readonly problem: string
   readonly mend: string
+  /** Its place in the file, where that shows it; from 1, as editors count. */
+  readonly line?: number
+  readonly column?: number
+}
+
+/** A fault as it is told, with its kind. */
+export interface ToldFault extends Fault {
+  readonly code: FaultCode
 }
 
 type Issue = z.core.$ZodIssue
 type Path = readonly PropertyKey[]
 
-/** The names of the routes by their places in the list; undefined for one that has none. */
+/** The names of the routes by their places in the list; undefined for one that is named by nothing. */
 export type RouteNames = ReadonlyArray<string | undefined>
 
 /** All the faults of one configuration. Its message lists them, a line each. */
 export class ConfigFaulty extends Error {
   override readonly name = 'ConfigFaulty'
   readonly code = 'config_faulty'
-  readonly faults: readonly Fault[]
+  readonly faults: readonly ToldFault[]
   readonly routeNames: RouteNames
+  /** The file that it was read from, as it was named; undefined for text. */
+  readonly file: string | undefined
 
-  constructor(faults: readonly Fault[], routeNames: RouteNames = []) {
-    super(faults.map((fault) => `${fault.path || '(whole file)'}: ${fault.problem}. Mend: ${fault.mend}.`).join('\n'))
-    this.faults = faults
+  /** Rules over several keys need not say their kind: theirs is `unsafe`. */
+  constructor(faults: readonly Fault[], routeNames: RouteNames = [], file?: string) {
+    super(faults.map((fault) => `${whereOf(fault)}: ${fault.problem}. Mend: ${fault.mend}.`).join('\n'))
+    this.faults = faults.map((fault) => ({ ...fault, code: fault.code ?? 'unsafe' }))
     this.routeNames = routeNames
+    this.file = file
   }
+}
+
+/** Where a fault is, in words: its path, else its line. */
+export function whereOf({ path, line, column }: Fault): string {
+  if (path !== '') return path
+  return line === undefined || column === undefined ? '(whole file)' : `line ${line}, column ${column}`
 }
 
 /** What was read, and which keys the schema has at a place of it. */
@@ -40,57 +64,70 @@ export interface Read {
 }
 
 /** What zod says of what was read, in our words. */
-export function faultsOf(issues: readonly Issue[], read: Read): Fault[] {
+export function faultsOf(issues: readonly Issue[], read: Read): ToldFault[] {
   return issues.flatMap((issue) => faultsOfOne(issue, [], read))
 }
 
-function faultsOfOne(issue: Issue, above: Path, read: Read): Fault[] {
+function faultsOfOne(issue: Issue, above: Path, read: Read): ToldFault[] {
   const whole = [...above, ...issue.path]
   const path = whole.map(String).join('.')
-  const fault = (problem: string, mend: string): Fault[] => [{ path, problem, mend }]
+  const fault = (code: FaultCode, problem: string, mend: string): ToldFault[] => [{ code, path, problem, mend }]
   const value = valueAt(read.root, whole)
   const missing = value === undefined
+  const told = toldByShape(issue, value, whole)
+  if (told !== undefined) return fault(...told)
   switch (issue.code) {
     case 'unrecognized_keys':
       return issue.keys.map((key) => unknownKey([...whole, key], nearest(key, read.keysAt(whole))))
     case 'invalid_type':
       if (issue.message.startsWith('expected '))
-        return fault(missing ? 'is missing' : 'does not have the form that it needs', writtenAs(issue.message))
+        return missing
+          ? fault('missing', 'is missing', writtenAs(issue.message))
+          : fault('wrong_type', 'does not have the form that it needs', writtenAs(issue.message))
       return missing
-        ? fault('is missing', `give ${formOf(issue.expected, whole)}`)
-        : fault(`is not ${kindOf(issue.expected)}`, `write ${formOf(issue.expected, whole)}`)
+        ? fault('missing', 'is missing', formOf(issue.expected, whole, 'give'))
+        : fault('wrong_type', `is not ${kindOf(issue.expected)}`, formOf(issue.expected, whole, 'write'))
     case 'invalid_value':
-      return fault(missing ? 'is missing' : 'is not one of the values it may have', oneOf(issue.values))
+      return missing
+        ? fault('missing', 'is missing', oneOf(issue.values))
+        : fault('wrong_form', 'is not one of the values it may have', oneOf(issue.values))
     case 'invalid_union':
       return faultsOfUnion(issue, above, read)
     case 'invalid_key':
       return fault(
+        'wrong_form',
         hasUnderscore(whole.at(-1), issue.issues[0]?.message) ?? 'is not a name that may stand here',
         writtenAs(issue.issues[0]?.message),
       )
     case 'too_small':
       return issue.origin === 'array'
-        ? fault('is empty', 'list at least one')
-        : fault(`is less than ${issue.minimum}`, `write ${issue.minimum} or more`)
+        ? fault('wrong_form', 'is empty', 'list at least one')
+        : fault('wrong_form', `is less than ${issue.minimum}`, `write ${issue.minimum} or more`)
     case 'too_big':
-      return fault(`is more than ${issue.maximum}`, `write ${issue.maximum} or less`)
+      return fault('wrong_form', `is more than ${issue.maximum}`, `write ${issue.maximum} or less`)
     case 'custom':
-      return fault(issue.message, typeof issue.params?.['mend'] === 'string' ? issue.params['mend'] : 'correct it as described')
+      return fault(
+        typeof issue.params?.['unset'] === 'string' ? 'unreadable' : 'wrong_form',
+        issue.message,
+        typeof issue.params?.['mend'] === 'string' ? issue.params['mend'] : 'correct it as described',
+      )
     case 'invalid_format':
-      return fault(hasUnderscore(value, issue.message) ?? 'does not have the form that it needs', writtenAs(issue.message))
+      return fault('wrong_form', hasUnderscore(value, issue.message) ?? 'does not have the form that it needs', writtenAs(issue.message))
     case 'not_multiple_of':
     case 'invalid_element':
-      return fault('is not a value that may stand here', 'see docs/reference/config.md')
+      return fault('wrong_form', 'is not a value that may stand here', 'see docs/reference/config.md')
   }
 }
 
 /** The faults of the one alternative that was meant, where that can be told; else what the alternatives are. */
-function faultsOfUnion(issue: Extract<Issue, { code: 'invalid_union' }>, above: Path, read: Read): Fault[] {
+function faultsOfUnion(issue: Extract<Issue, { code: 'invalid_union' }>, above: Path, read: Read): ToldFault[] {
   const whole = [...above, ...issue.path]
   const path = whole.map(String).join('.')
   const missing = valueAt(read.root, whole) === undefined
   if ('options' in issue && Array.isArray(issue.options)) {
-    return [{ path, problem: missing ? 'is missing' : 'is not one of the values it may have', mend: oneOf(issue.options) }]
+    return missing
+      ? [{ code: 'missing', path, problem: 'is missing', mend: oneOf(issue.options) }]
+      : [{ code: 'wrong_form', path, problem: 'is not one of the values it may have', mend: oneOf(issue.options) }]
   }
   const within = issue.errors.filter((branch) => branch.length > 0 && branch.every((inner) => inner.path.length > 0))
   const meant =
@@ -98,7 +135,9 @@ function faultsOfUnion(issue: Extract<Issue, { code: 'invalid_union' }>, above: 
     only(issue.errors.filter((branch) => branch.length > 0 && branch.every(isOfThisType))) ??
     only(issue.errors.filter((branch) => branch.length > 0 && branch.every(isOfItsKeys)))
   if (!missing && meant !== undefined) return meant.flatMap((inner) => faultsOfOne(inner, whole, read))
-  return [{ path, problem: missing ? 'is missing' : 'does not have a form that it may have', mend: writtenAs(issue.message) }]
+  return missing
+    ? [{ code: 'missing', path, problem: 'is missing', mend: writtenAs(issue.message) }]
+    : [{ code: 'wrong_form', path, problem: 'does not have a form that it may have', mend: writtenAs(issue.message) }]
 }
 
 function only<T>(all: readonly T[]): T | undefined {
@@ -116,12 +155,14 @@ function isOfItsKeys({ path, code }: Issue): boolean {
 }
 
 /** A key that the schema does not have, and the one that may have been meant. */
-export function unknownKey(path: Path, meant?: string): Fault {
+export function unknownKey(path: Path, meant?: string): ToldFault {
   const all = '(docs/reference/config.md lists all keys)'
+  const guess = meant === undefined ? `remove it, or correct its spelling ${all}` : `did you mean ${meant}? Else remove it ${all}`
   return {
+    code: 'unknown_key',
     path: path.map(String).join('.'),
     problem: 'is not a key that Mandate knows',
-    mend: meant === undefined ? `remove it, or correct its spelling ${all}` : `did you mean ${meant}? Else remove it ${all}`,
+    mend: mendOfBorrowed(path) ?? guess,
   }
 }
 
@@ -156,27 +197,13 @@ function kindOf(expected: string): string {
   return KINDS[expected] ?? 'a value of another kind'
 }
 
-/** Lists by the key that they stand under, as one would write them. */
-const LISTS: Readonly<Record<string, string>> = {
-  scopes: '[reports.read]',
-  callers: '[person, machine]',
-  providers: '[corp]',
-  groups: '[finance]',
-  methods: '[GET, POST]',
-  withhold: '[X-Remote-Login]',
-  servers: '["http://reports-0:8080"]',
-  machineClients: '[report-robot]',
-  behind: '[10.0.0.0/8]',
-  trusted: '[10.0.0.0/8]',
-}
-
-/** A kind of value, and a list with an example: who writes one entry alone does not think of a list. */
-function formOf(expected: string, path: Path): string {
-  if (expected !== 'array') return kindOf(expected)
-  const key = String(path.at(-1))
-  if (key === 'scopes' && path[0] === 'providers') return 'a list, such as [openid, profile]'
-  const example = Object.hasOwn(LISTS, key) ? LISTS[key] : undefined
-  return example === undefined ? 'a list: its entries in [ and ], commas between them' : `a list, such as ${example}`
+/** A kind of value, and a group or list by an example: who writes one entry alone does not think of a list. */
+function formOf(expected: string, path: Path, verb: 'give' | 'write'): string {
+  const group = expected === 'object' || expected === 'record' ? groupAt(path) : undefined
+  if (group !== undefined) return `write ${group}`
+  if (expected !== 'array') return `${verb} ${kindOf(expected)}`
+  const list = listAt(path)
+  return list === undefined ? `${verb} a list: its entries in [ and ], commas between them` : `${verb} a list, such as ${list}`
 }
 
 function oneOf(values: readonly unknown[]): string {

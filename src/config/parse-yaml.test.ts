@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { faultsFrom } from './config.fake.ts'
 import { parseConfig } from './config.ts'
+import { ConfigFaulty } from './faults.ts'
 import { parseYaml } from './parse-yaml.ts'
 
 const refuses = (what: string, source: string, ...expected: string[]) =>
@@ -14,12 +15,12 @@ const refuses = (what: string, source: string, ...expected: string[]) =>
 
 describe('refuses', () => {
   refuses(
-    'a key that stands there twice, at its second place',
+    'a key that stands there twice, by its name and its first line',
     'a: 1\nb: 2\na: 3\n',
-    'line 3, column 1 | is a key that stands there twice | keep one of them',
+    'a | stands there twice, first on line 1 | keep one of them',
   )
-  refuses('a key twice within', 'x:\n  a: 1\n  a: 2\n', 'line 3, column 3 | is a key that stands there twice | keep one of them')
-  refuses('JSON with a key twice', '{"a": 1, "a": 2}', 'line 1, column 10 | is a key that stands there twice | keep one of them')
+  refuses('a key twice within', 'x:\n  a: 1\n  a: 2\n', 'x.a | stands there twice, first on line 2 | keep one of them')
+  refuses('JSON with a key twice', '{"a": 1, "a": 2}', 'a | stands there twice, first on line 1 | keep one of them')
   refuses(
     'a second document',
     'a: 1\n---\nb: 2\n',
@@ -34,8 +35,30 @@ describe('refuses', () => {
   refuses(
     'an alias without its anchor',
     'a: *nowhere\n',
-    ' | has an alias (*name) without its anchor, or too many of them | write the values out',
+    'line 1, column 4 | is an alias (*name) without its anchor (&name) before it | write the value out, or in quotes if it is to begin with a star',
   )
+  refuses(
+    'a quote that is left open, by where it was opened',
+    'a: 1\nb: "x\nc: 1\n',
+    'line 4, column 1 | is not valid YAML: a quote is not closed | close the quote of line 2, column 4',
+  )
+  refuses(
+    'a bracket with too little before what is within',
+    'x:\n  a: [\n 1\n',
+    'line 3, column 2 | is not valid YAML: a bracket is not closed, or what is within is not indented | close the bracket of line 2, column 6, or indent what is within',
+  )
+
+  test('keys twice within lists, by their second places', () => {
+    assert.throws(
+      () => parseYaml('r:\n  - n: 1\n  - a: { b: 1, n: 2, b: 3 }\n'),
+      (error) => {
+        assert.ok(error instanceof ConfigFaulty)
+        const [{ code, path, line, column } = {}] = error.faults
+        assert.deepEqual({ code, path, line, column }, { code: 'duplicate', path: 'r.1.a.b', line: 3, column: 22 })
+        return true
+      },
+    )
+  })
 
   test('broken syntax, by line and column', () => {
     for (const [source, place] of [
@@ -58,7 +81,7 @@ describe('refuses', () => {
     assert.deepEqual(
       faultsFrom(() => parseYaml(source)),
       [
-        'line 3, column 37 | is not valid YAML: the indentation does not fit, or a bracket before it is open | close the bracket or quote that was opened before it, or correct the indentation there',
+        'line 3, column 37 | is not valid YAML: a bracket is not closed, or what is within is not indented | close the bracket of line 3, column 32, or indent what is within',
       ],
     )
   })
@@ -66,7 +89,7 @@ describe('refuses', () => {
   test('several keys that stand there twice, all at once', () => {
     assert.deepEqual(
       faultsFrom(() => parseYaml('a: 1\na: 2\nb: !x 1\nc: 1\nc: 2\n')).map((line) => line.split(',')[0]),
-      ['line 2', 'line 5', 'line 3'],
+      ['a | stands there twice', 'c | stands there twice', 'line 3'],
     )
   })
 
@@ -75,7 +98,8 @@ describe('refuses', () => {
       'secret: "hunter2\n',
       'hunter2: [\n',
       'a: hunter2: b\n',
-      'hunter2: 1\nhunter2: 2\n',
+      'a: hunter2\na: hunter2\n',
+      'a: [hunter2\nb: 1\n',
       'a: *hunter2\n',
       'a: !hunter2 x\n',
     ]) {
@@ -98,7 +122,7 @@ describe('refuses', () => {
         .join('')
     assert.deepEqual(
       faultsFrom(() => parseYaml(bomb)),
-      [' | has an alias (*name) without its anchor, or too many of them | write the values out'],
+      [' | has too many aliases (*name), or one within what it names | write the values out'],
     )
   })
 
@@ -117,7 +141,14 @@ describe('refuses', () => {
   })
 
   test('text that is no configuration', () => {
-    for (const source of ['', '# nothing', '[]', '- a', 'text', 'null', '42', '&a [*a]']) {
+    for (const source of ['', '# nothing', 'null']) {
+      assert.deepEqual(
+        faultsFrom(() => parseConfig(source)),
+        [' | is empty | begin with examples/mandate-minimal.yaml'],
+        source,
+      )
+    }
+    for (const source of ['[]', '- a', 'text', '42', '&a [*a]']) {
       assert.match(faultsFrom(() => parseConfig(source))[0] ?? '', /^ \| is not a group of keys/, source)
     }
   })

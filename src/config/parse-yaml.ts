@@ -1,15 +1,13 @@
 /**
  * YAML text to plain values. Whatever is wrong with the text is a ConfigFaulty that says where, and quotes nothing of
- * it: a line that does not parse may hold a secret.
+ * it but keys that stand there twice: a line that does not parse may hold a secret.
  */
-import { LineCounter, parseDocument } from 'yaml'
-import { ConfigFaulty, type Fault } from './faults.ts'
+import { type Document, LineCounter, parseDocument, type YAMLParseError } from 'yaml'
+import { ConfigFaulty, type ToldFault } from './faults.ts'
+import { aliasWithoutAnchor, openedBefore, twiceIn } from './yaml-causes.ts'
 
 /** What may stand in a file several times without one being the cause of the next: all of these are told at once. */
-const BY_THEMSELVES: Readonly<Record<string, readonly [problem: string, mend: string]>> = {
-  DUPLICATE_KEY: ['is a key that stands there twice', 'keep one of them'],
-  TAG_RESOLVE_FAILED: ['has a tag (!...) that Mandate does not know', 'remove the tag'],
-}
+const BY_THEMSELVES: ReadonlySet<string> = new Set(['DUPLICATE_KEY', 'TAG_RESOLVE_FAILED'])
 
 const MOST_FAULTS = 10
 
@@ -17,6 +15,7 @@ const BRACKET = 'close the bracket or quote that was opened before it, or correc
 
 /** What breaks all that follows: the first of these is told, in words by the parser's error code. */
 const SYNTAX: Readonly<Record<string, readonly [problem: string, mend: string]>> = {
+  TAG_RESOLVE_FAILED: ['has a tag (!...) that Mandate does not know', 'remove the tag'],
   MULTIPLE_DOCS: ['begins a second document', 'keep everything in one document, without ---'],
   RESOURCE_EXHAUSTION: ['is nested too deeply', 'write it flatter'],
   TAB_AS_INDENT: ['is indented by a tab', 'indent by spaces'],
@@ -42,28 +41,50 @@ const OTHER = ['is not valid YAML', 'correct the syntax there'] as const
 export function parseYaml(source: string): unknown {
   const lines = new LineCounter()
   const document = parseDocument(source, { lineCounter: lines, uniqueKeys: true, merge: false })
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset)
+    return { line, column: col }
+  }
   const errors = [...document.errors, ...document.warnings]
   if (errors.length > 0) {
-    const told = (error: (typeof errors)[number], [problem, mend]: readonly [string, string]): Fault => {
-      const at = lines.linePos(error.pos[0])
-      return { path: `line ${at.line}, column ${at.col}`, problem, mend }
-    }
-    const byThemselves = errors.flatMap((error) => {
-      const words = BY_THEMSELVES[error.code]
-      return words === undefined ? [] : [told(error, words)]
-    })
+    const byThemselves = errors.filter(({ code }) => BY_THEMSELVES.has(code))
     // The first in the file: what comes behind a broken line may be right.
-    const [broken] = errors.filter(({ code }) => BY_THEMSELVES[code] === undefined).sort((one, other) => one.pos[0] - other.pos[0])
-    throw new ConfigFaulty(broken === undefined ? byThemselves.slice(0, MOST_FAULTS) : [told(broken, SYNTAX[broken.code] ?? OTHER)])
+    const [broken] = errors.filter(({ code }) => !BY_THEMSELVES.has(code)).sort((one, other) => one.pos[0] - other.pos[0])
+    const told = broken === undefined ? byThemselves.slice(0, MOST_FAULTS) : [broken]
+    throw new ConfigFaulty(told.map((error) => faultOf(error, document, source, at)))
   }
   try {
     return document.toJS({ maxAliasCount: 100 })
   } catch {
     // Aliases are resolved only here: one without its anchor, or a few lines that would become gigabytes.
-    throw new ConfigFaulty([
-      { path: '', problem: 'has an alias (*name) without its anchor, or too many of them', mend: 'write the values out' },
-    ])
+    const alias = aliasWithoutAnchor(document)
+    const [problem, mend] =
+      alias === undefined
+        ? ['has too many aliases (*name), or one within what it names', 'write the values out']
+        : ['is an alias (*name) without its anchor (&name) before it', 'write the value out, or in quotes if it is to begin with a star']
+    throw new ConfigFaulty([{ code: 'yaml', path: '', ...(alias !== undefined && at(alias)), problem, mend }])
   }
+}
+
+type At = (offset: number) => { readonly line: number; readonly column: number }
+
+function faultOf(error: Pick<YAMLParseError, 'code' | 'pos'>, document: Document.Parsed, source: string, at: At): ToldFault {
+  const [start] = error.pos
+  if (error.code === 'DUPLICATE_KEY') {
+    const twice = twiceIn(document, start)
+    const problem = twice === undefined ? 'is a key that stands there twice' : `stands there twice, first on line ${at(twice.first).line}`
+    return { code: 'duplicate', path: twice?.path ?? '', ...at(start), problem, mend: 'keep one of them' }
+  }
+  const opened = error.code === 'MISSING_CHAR' || error.code === 'BAD_INDENT' ? openedBefore(document, source, start) : undefined
+  if (opened !== undefined) {
+    const { line, column } = at(opened.start)
+    const indented = error.code === 'BAD_INDENT'
+    const problem = `is not valid YAML: a ${opened.what} is not closed${indented ? ', or what is within is not indented' : ''}`
+    const mend = `close the ${opened.what} of line ${line}, column ${column}${indented ? ', or indent what is within' : ''}`
+    return { code: 'yaml', path: '', ...at(start), problem, mend }
+  }
+  const [problem, mend] = SYNTAX[error.code] ?? OTHER
+  return { code: 'yaml', path: '', ...at(start), problem, mend }
 }
 
 /** The same tree with every value as the text that stands in the file, for what `parseYaml` took. Tags say nothing in it. */

@@ -19,12 +19,12 @@ describe('refuses', () => {
   test('a file that is not there, naming it', () => {
     const file = fresh()
     const source = secretSource({ file })
-    assert.throws(() => source.read(), unreadable(/^the file .*secret-\d+ cannot be read$/))
+    assert.throws(() => source.read(), unreadable(/^the file .*secret-\d+ cannot be read \(ENOENT\)$/))
     assert.throws(() => source.version(), unreadable(/cannot be read/))
   })
   test('a relative one by its whole path: the working directory may be the wrong one', () => {
     const source = secretSource({ file: 'no-such-folder/client-secret' })
-    const message = `the file ${join(process.cwd(), 'no-such-folder', 'client-secret')} cannot be read`
+    const message = `the file ${join(process.cwd(), 'no-such-folder', 'client-secret')} cannot be read (ENOENT)`
     assert.throws(() => source.read(), { message })
     assert.throws(() => source.version(), { message })
   })
@@ -38,7 +38,7 @@ describe('refuses', () => {
   test('a folder', async () => {
     const file = fresh()
     await mkdir(file)
-    assert.throws(() => secretSource({ file }).read(), unreadable(/cannot be read/))
+    assert.throws(() => secretSource({ file }).read(), unreadable(/is a directory \(EISDIR\)$/))
   })
   test('a file that has become unreadable, though it was read before', async () => {
     const file = fresh()

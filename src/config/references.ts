@@ -9,10 +9,22 @@ import { Secret } from '../secret.ts'
 import { environmentVariable } from './environment.ts'
 import type { Reference } from './values.ts'
 
-/** A reference that cannot be read. Its message names the reference, never the value. */
+/** A reference that cannot be read. Its message names the reference and why, never the value. */
 export class ReferenceUnreadable extends Error {
   override readonly name = 'ReferenceUnreadable'
   readonly code = 'reference_unreadable'
+  readonly mend: string
+
+  constructor(message: string, mend = 'put it there, readable by this user') {
+    super(message)
+    this.mend = mend
+  }
+}
+
+/** The system's code of an error, such as " (ENOENT)", to stand at the end of a sentence; '' when it has none. */
+export function systemCode(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? ` (${code})` : ''
 }
 
 export interface SecretSource {
@@ -27,7 +39,7 @@ export function secretSource(reference: Reference): SecretSource {
   if ('env' in reference) {
     const { env } = reference
     return {
-      read: () => nonEmpty(environmentVariable(env), `the environment variable ${env} is not set or empty`),
+      read: () => nonEmpty(environmentVariable(env), `the environment variable ${env} is not set or empty`, `set ${env}`),
       version: () => 'env',
     }
   }
@@ -37,8 +49,8 @@ export function secretSource(reference: Reference): SecretSource {
     try {
       const { mtimeMs, ino, size } = statSync(file)
       return `${mtimeMs}-${ino}-${size}`
-    } catch {
-      throw new ReferenceUnreadable(`the file ${file} cannot be read`)
+    } catch (error) {
+      throw fileUnreadable(file, error)
     }
   }
   return {
@@ -46,7 +58,7 @@ export function secretSource(reference: Reference): SecretSource {
     read() {
       const current = version()
       if (cached?.version === current) return cached.value
-      const value = nonEmpty(readText(file), `the file ${file} is empty`)
+      const value = nonEmpty(readText(file), `the file ${file} is empty`, 'write the secret or certificate into it')
       cached = { version: current, value }
       return value
     },
@@ -56,13 +68,19 @@ export function secretSource(reference: Reference): SecretSource {
 function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8')
-  } catch {
-    throw new ReferenceUnreadable(`the file ${file} cannot be read`)
+  } catch (error) {
+    throw fileUnreadable(file, error)
   }
 }
 
-function nonEmpty(value: string | undefined, complaint: string): Secret {
+function fileUnreadable(file: string, error: unknown): ReferenceUnreadable {
+  const code = systemCode(error)
+  if (code === ' (EISDIR)') return new ReferenceUnreadable(`${file} is a directory (EISDIR)`, 'name the file within it')
+  return new ReferenceUnreadable(`the file ${file} cannot be read${code}`, 'put the file there, readable by this user')
+}
+
+function nonEmpty(value: string | undefined, complaint: string, mend: string): Secret {
   const trimmed = value?.trim()
-  if (trimmed === undefined || trimmed === '') throw new ReferenceUnreadable(complaint)
+  if (trimmed === undefined || trimmed === '') throw new ReferenceUnreadable(complaint, mend)
   return new Secret(trimmed)
 }

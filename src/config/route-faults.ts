@@ -59,13 +59,23 @@ function twins(routes: readonly RouteConfig[]): Fault[] {
     const faults: Fault[] = []
     const likeName = second(names, name, at)
     if (likeName !== undefined)
-      faults.push({ path: `routes.${at}.name`, problem: `is that of routes.${likeName} as well`, mend: 'give each route its own name' })
+      faults.push({
+        code: 'duplicate',
+        path: `routes.${at}.name`,
+        problem: `is that of routes.${likeName} as well`,
+        mend: 'give each route its own name',
+      })
     // Of one path each method has one route, and one route may take all others.
     const likeMatch = (match.methods ?? ['*'])
       .map((method) => second(matches, `${match.host} ${match.path} ${method}`, at))
       .find((other) => other !== undefined)
     if (likeMatch !== undefined)
-      faults.push({ path: `routes.${at}.match`, problem: `is that of routes.${likeMatch} as well`, mend: 'keep one of the two' })
+      faults.push({
+        code: 'duplicate',
+        path: `routes.${at}.match`,
+        problem: `is that of routes.${likeMatch} as well`,
+        mend: 'keep one of the two',
+      })
     return faults
   })
 }
@@ -104,6 +114,7 @@ function faultsOfHost(config: Parts, { match, allow, sameOriginOpen, serviceWork
       .filter((name) => !Object.hasOwn(config.providers, name))
       .map(
         (name): Fault => ({
+          code: 'unknown_name',
           path: `routes.${at}.allow.${rule}.providers`,
           problem: `names ${name}, which is not configured`,
           mend: 'name a configured provider',

@@ -4,7 +4,8 @@ import { brokers } from './broker.ts'
 import { clusters } from './cluster.ts'
 import { providers } from './providers.ts'
 import { routes } from './route.ts'
-import { cidr, duration, origin, port, reference, secureUrl, size, text } from './values.ts'
+import { tracing } from './traces.ts'
+import { cidr, duration, origin, port, reference, size, text } from './values.ts'
 
 const listen = z.strictObject({
   http: z
@@ -126,10 +127,7 @@ export const configSchema = z.strictObject({
     .strictObject({ level: z.enum(['info', 'warn', 'error']).default('info') })
     .prefault({})
     .describe("The operator's log on standard error"),
-  tracing: z
-    .strictObject({ otlp: secureUrl.describe('OTLP/HTTP endpoint for traces, without /v1/traces') })
-    .optional()
-    .describe('OpenTelemetry traces'),
+  tracing,
 })
 
 export type RawConfig = z.output<typeof configSchema>

@@ -32,6 +32,7 @@ function listeners({ listen }: Config): Fault[] {
   const faults: Fault[] = []
   if (listen.http === undefined && listen.https === undefined) {
     faults.push({
+      code: 'missing',
       path: 'listen',
       problem: 'names neither http nor https',
       mend: 'give listen.https with cert and key, or listen.http on loopback',
@@ -74,10 +75,18 @@ function issuers({ providers }: Config): Fault[] {
       })
     }
     seen.set(provider.issuer, name)
+    if (/\/\.well-known\/[^/]*\/?$/.test(provider.issuer)) {
+      faults.push({
+        path: `providers.${name}.issuer`,
+        problem: 'is the address of a discovery document, and no issuer',
+        mend: 'write it without /.well-known/ and what follows, as the document has it in issuer',
+      })
+    }
     // Access tokens of Cognito name none: lists of clients stand for it, and token_use tells ID tokens apart.
     const audienceDecides = provider.accept === 'access-token' && provider.kind !== 'cognito'
     if (audienceDecides && provider.audience === '') {
       faults.push({
+        code: 'missing',
         path: `providers.${name}.audience`,
         problem: 'is missing',
         mend: 'name the audience that access tokens for Mandate carry',
@@ -133,6 +142,7 @@ function clusterRights({ clusters, providers }: Config): Fault[] {
     for (const name of cluster.allow.providers ?? []) {
       if (!Object.hasOwn(providers, name))
         faults.push({
+          code: 'unknown_name',
           path: `clusters.${cluster.name}.allow.providers`,
           problem: `names ${name}, which is not configured`,
           mend: 'name a configured provider',

@@ -26,7 +26,7 @@ export function textOf(what: string) {
       context.addIssue({
         code: 'custom',
         message: `the environment variable ${value.env} is not set`,
-        params: { mend: `set ${value.env}` },
+        params: { mend: `set ${value.env}`, unset: value.env, what },
       })
       return z.NEVER
     })
@@ -81,22 +81,27 @@ export const name = z
 
 export const port = z.int().min(0).max(65_535)
 
-function checkUrl(value: string, context: z.RefinementCtx): URL | undefined {
+function checkUrl(value: string, context: z.RefinementCtx, plaintext = false): URL | undefined {
   const url = URL.parse(value)
   const fault = (message: string, mend: string) => context.addIssue({ code: 'custom', message, params: { mend } })
+  if (/\$\{/.test(value)) return void fault('holds a placeholder that begins with ${, which nothing fills in', 'write { env: NAME }')
   if (url === null || !['http:', 'https:'].includes(url.protocol))
     return void fault('is not an http or https URL', 'write https://host[:port]')
   if (url.username !== '' || url.password !== '')
     return void fault('carries a user name or password', 'remove them: secrets stand only in references')
   if (url.hash !== '' || url.search !== '') return void fault('carries a query or fragment', 'remove it')
-  if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) return void fault('is http to a host that is not loopback', 'use https')
+  if (!plaintext && url.protocol === 'http:' && !isLoopbackHost(url.hostname))
+    return void fault('is http to a host that is not loopback', 'use https')
   return url
 }
 
 /** An https URL, or an http one on loopback; no credentials, query or fragment. Kept as written: issuers compare exactly. */
 export const secureUrl = textOf('a URL such as https://host').superRefine((value, context) => void checkUrl(value, context))
 
-/** The same, reduced to its origin: a path is a fault. */
+/** The same, or http to anywhere: whoever uses it says when that may be. */
+export const anyUrl = textOf('a URL such as https://host').superRefine((value, context) => void checkUrl(value, context, true))
+
+/** A secure URL, reduced to its origin: a path is a fault. */
 export const origin = textOf('an origin such as https://host').transform((value, context): string => {
   const url = checkUrl(value, context)
   if (url === undefined) return z.NEVER
@@ -108,11 +113,11 @@ export const origin = textOf('an origin such as https://host').transform((value,
 })
 
 /** An address range in CIDR form. */
-export const cidr = z.string().refine(
-  (value) => {
-    const [address = '', bits = '', ...more] = value.split('/')
-    const family = address.includes('%') ? 0 : isIP(address)
-    return family !== 0 && more.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)
-  },
-  { error: 'is not an address range', params: { mend: 'write one such as 10.0.0.0/8' } },
-)
+export const cidr = z.string().superRefine((value, context) => {
+  const [address = '', bits = '', ...more] = value.split('/')
+  const family = address.includes('%') ? 0 : isIP(address)
+  if (family !== 0 && more.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)) return
+  const fault = (message: string, mend: string) => context.addIssue({ code: 'custom', message, params: { mend } })
+  if (family === 0 || value !== address) fault('is not an address range', 'write one such as 10.0.0.0/8')
+  else fault('is an address and no range', family === 4 ? 'write /32 after it: 10.0.0.1/32 is one address' : 'write /128 after it')
+})

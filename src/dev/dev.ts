@@ -6,7 +6,6 @@
  * port can be anybody; that is why nothing here can be bound to another address.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileTarget } from '../audit/line-target.ts'
 import { composeGateway } from '../compose.ts'
@@ -20,6 +19,7 @@ import { type DevFiles, keepCertificateAuthority, writeKubeconfig, writePrivate 
 import { freePort } from './free-port.ts'
 import { startIssuer } from './issuer/issuer.ts'
 import { gatewayAccount, PREFIX, USERS } from './people.ts'
+import { holdStateFolder } from './state-folder.ts'
 import { welcome } from './welcome.ts'
 
 export interface DevOptions {
@@ -61,7 +61,7 @@ export async function startDev(options: DevOptions): Promise<RunningDev> {
 }
 
 async function start({ log, port, state, context }: DevOptions, lifecycle: Lifecycle): Promise<RunningDev> {
-  await mkdir(state, { recursive: true, mode: 0o700 })
+  lifecycle.onStop('state folder', await holdStateFolder(state))
   const http = await freePort(port)
   const https = await freePort(port === 0 ? 0 : http + 363)
   const publicUrl = `http://localhost:${http}`
@@ -171,7 +171,7 @@ async function start({ log, port, state, context }: DevOptions, lifecycle: Lifec
   lifecycle.onStop('tokens', () => clearInterval(renewing))
   const operationsUrl = `http://127.0.0.1:${gateway.ports.operations}`
   return {
-    welcome: welcome({ publicUrl, files, operationsUrl, cluster: context }),
+    welcome: welcome({ publicUrl, files, operationsUrl, cluster: context, ...(port === 0 || port === http ? {} : { taken: port }) }),
     publicUrl,
     httpsUrl,
     issuer: issuer.issuer,

@@ -10,9 +10,11 @@ const FROM = 20_000
 const BELOW = 32_000
 const TRIES = 50
 
-/** The preferred port of 127.0.0.1 if it is free, else any free one. */
+const HIGHEST = 65_535
+
+/** The preferred port of 127.0.0.1 if there is such a port and it is free, else any free one. */
 export async function freePort(preferred: number): Promise<number> {
-  const asked = preferred === 0 ? undefined : await tryPort(preferred)
+  const asked = preferred === 0 || preferred > HIGHEST ? undefined : await tryPort(preferred)
   if (asked !== undefined) return asked
   for (let tries = 0; tries < TRIES; tries += 1) {
     const found = await tryPort(randomInt(FROM, BELOW))

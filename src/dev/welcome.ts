@@ -6,12 +6,15 @@ export interface Welcome {
   readonly operationsUrl: string
   readonly files: DevFiles
   readonly cluster: string | undefined
+  /** The port that was asked for and is in use. */
+  readonly taken?: number
 }
 
-export function welcome({ publicUrl, operationsUrl, files, cluster }: Welcome): string {
+export function welcome({ publicUrl, operationsUrl, files, cluster, taken }: Welcome): string {
   const what = cluster === undefined ? 'with an embedded Kubernetes' : `before the cluster of context ${cluster}`
+  const instead = taken === undefined ? '' : `${taken} is in use; serving on ${new URL(publicUrl).port}.\n\n`
   return `
-Mandate is serving on this machine alone, ${what}. Sign in as alice, bob or carol.
+${instead}Mandate is serving on this machine alone, ${what}. Sign in as alice, bob or carol.
 
   ${opener(process.platform)} ${publicUrl}/
   curl -H @${files.aliceHeader} ${publicUrl}/clusters/dev/api/v1/namespaces/team-a/pods

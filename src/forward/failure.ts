@@ -1,4 +1,6 @@
 /** Words for what kept an upstream from being reached. */
+import { Refusal } from '../errors.ts'
+import { codeWord } from '../log.ts'
 
 /** That a connection was not had in its time: asking the same server again would take as long. */
 export const CONNECT_LATE = 'connecting took too long'
@@ -31,4 +33,23 @@ export function causeOf(error: Error): string {
     default:
       return /^(ERR_TLS|CERT|DEPTH|SELF_SIGNED|UNABLE_TO)/.test(code) ? 'its certificate is not trusted' : 'the connection failed'
   }
+}
+
+/** Why a connection could not be had, for the log. */
+export interface ConnectFault {
+  readonly reason: string
+  /** Of the system, of TLS or of undici, such as ECONNREFUSED or CERT_HAS_EXPIRED. */
+  readonly code?: string
+}
+
+/** What may be said of it: words of ours, and a code of the form that codes have. */
+export function connectFault(error: Error): ConnectFault {
+  if (error instanceof Refusal) return { reason: error.detail ?? error.title }
+  const code = 'code' in error ? codeWord(error.code) : undefined
+  return { reason: causeOf(error), ...(code === undefined ? {} : { code }) }
+}
+
+/** That a service took too long. For how long it may is told to everybody who asks, and was waited for by them. */
+export function unanswered(withinMs: number): Refusal {
+  return new Refusal('upstream_timeout', { detail: `it did not begin to answer within ${withinMs / 1_000} s` })
 }

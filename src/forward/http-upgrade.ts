@@ -12,17 +12,17 @@ import { request as requestHttps } from 'node:https'
 import type { Socket } from 'node:net'
 import type { HeaderLine } from '../credential.ts'
 import { Refusal } from '../errors.ts'
-import { BROKE_OFF, CONNECT_LATE, causeOf } from './failure.ts'
+import { BROKE_OFF, CONNECT_LATE, causeOf, connectFault, unanswered } from './failure.ts'
 import { endsByClosing } from './framing.ts'
-import type { UpgradeAnswer, UpgradeRequest } from './upstream.ts'
+import type { OnReached, UpgradeAnswer, UpgradeRequest } from './upstream.ts'
 
 export interface UpgradeOrigin {
   readonly origin: string
   /** PEM certificates to trust instead of the system's; asked for at each connection. */
   readonly ca: (() => string) | undefined
   readonly connectWithinMs: number
-  /** Told whether the connection could be had. */
-  readonly onReached?: ((reached: boolean) => void) | undefined
+  /** Told whether the connection could be had, and why not. */
+  readonly onReached?: OnReached | undefined
 }
 
 /** A peer that is gone without a word is noticed this long after the last byte, and ten probes of a second. */
@@ -34,7 +34,7 @@ export function askUpgrade(to: UpgradeOrigin, asked: UpgradeRequest): Promise<Up
   const unbegun = () => new Refusal('upstream_broke', { detail: 'no answer was begun' })
   if (asked.cut.over) return Promise.reject(unbegun())
   const request = begin(to, asked)
-  const late = setTimeout(() => request.destroy(new Refusal('upstream_timeout')), asked.answerWithinMs)
+  const late = setTimeout(() => request.destroy(unanswered(asked.answerWithinMs)), asked.answerWithinMs)
   const connecting = setTimeout(() => request.destroy(new Refusal('upstream_unavailable', { detail: CONNECT_LATE })), to.connectWithinMs)
   let reached = false
   let begun = false
@@ -64,7 +64,7 @@ export function askUpgrade(to: UpgradeOrigin, asked: UpgradeRequest): Promise<Up
   // Stays after the answer came: an error of a connection that nobody reads any more must not end the process.
   request.on('error', (error) => {
     settle()
-    if (!reached && !asked.cut.over) to.onReached?.(false)
+    if (!reached && !asked.cut.over) to.onReached?.(false, connectFault(error))
     if (error instanceof Refusal) reject(error)
     else
       reject(begun ? new Refusal('upstream_broke', { detail: BROKE_OFF }) : new Refusal('upstream_unavailable', { detail: causeOf(error) }))

@@ -10,13 +10,13 @@ import type { Writable } from 'node:stream'
 import { buildConnector, type Dispatcher, errors, Pool } from 'undici'
 import type { HeaderLine } from '../credential.ts'
 import { Refusal } from '../errors.ts'
-import { causeOf, howItBroke } from './failure.ts'
+import { causeOf, connectFault, howItBroke, unanswered } from './failure.ts'
 import { endsByClosing } from './framing.ts'
 import { askUpgrade, KEEP_ALIVE_MS } from './http-upgrade.ts'
 import { isLastOnConnection } from './last-on-connection.ts'
 import { type Resets, tellingResets } from './resets.ts'
 import { passedOn } from './spent-buffers.ts'
-import type { Forwarded, OnHead, Upstream, UpstreamHead, UpstreamRequest } from './upstream.ts'
+import type { Forwarded, OnHead, OnReached, Upstream, UpstreamHead, UpstreamRequest } from './upstream.ts'
 
 export interface HttpUpstreamOptions {
   /** Origin of the upstream. */
@@ -26,8 +26,8 @@ export interface HttpUpstreamOptions {
   readonly connectWithinMs?: number
   /** A caller that takes nothing for this long while bytes wait for it is treated as gone. */
   readonly stalledAfterMs?: number
-  /** Told whether a connection could be had, each time that one was tried. */
-  readonly onReached?: (reached: boolean) => void
+  /** Told whether a connection could be had, each time that one was tried; and why not. */
+  readonly onReached?: OnReached
 }
 
 /** Creates an upstream. Throws when `ca` cannot be read: an unreadable CA is never an empty one. */
@@ -56,7 +56,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
   })
   if (onReached !== undefined) {
     pool.on('connect', () => onReached(true))
-    pool.on('connectionError', () => onReached(false))
+    pool.on('connectionError', (_origin, _targets, error) => onReached(false, connectFault(error)))
   }
   return {
     forward: (request, onHead) => new Exchange(request, onHead, stalledAfterMs, resets).run(pool),
@@ -154,7 +154,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #late(): Refusal {
     const { body } = this.#request
     const callerIsLate = body !== undefined && !body.readableEnded && body.readableLength === 0 && body.readableFlowing === true
-    return new Refusal(callerIsLate ? 'request_timeout' : 'upstream_timeout')
+    return callerIsLate ? new Refusal('request_timeout') : unanswered(this.#request.answerWithinMs)
   }
 
   /** The first byte of an answer, one of 1xx as well. */

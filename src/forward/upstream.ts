@@ -6,6 +6,7 @@
  */
 import type { Duplex, Readable, Writable } from 'node:stream'
 import type { HeaderLine } from '../credential.ts'
+import type { ConnectFault } from './failure.ts'
 
 /**
  * Says, once, that an exchange must end now. An AbortSignal for each request would cost more than the request's routing,
@@ -71,6 +72,9 @@ export interface Upstream {
   upgrade(request: UpgradeRequest): Promise<UpgradeAnswer>
   close(): Promise<void>
 }
+
+/** Told whether a connection could be had, and why not. */
+export type OnReached = (reached: boolean, fault?: ConnectFault) => void
 
 /** The servers of one service, which take turns. */
 export interface Servers {

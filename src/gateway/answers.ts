@@ -8,7 +8,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Refusal } from '../errors.ts'
 import type { RefusalCode } from '../refusal-codes.ts'
-import { page } from './page.ts'
+import { mendOf, type Offers, refusalPage } from './refusal-page.ts'
 
 /** Set on everything the gateway says itself: never cached, never framed, never sniffed. */
 const OWN_HEADERS = {
@@ -30,8 +30,10 @@ export interface AnswerContext {
   readonly response: ServerResponse
   readonly requestId: string
   readonly form: Form
-  /** Where a page leads to sign in; default: on this host. */
+  /** Where one signs in; default: on this host. */
   readonly signIn?: string
+  /** What a page offers; default: the sign-in. */
+  readonly offers?: Offers
 }
 
 const ENDS_CONNECTION: ReadonlySet<RefusalCode> = new Set([
@@ -43,7 +45,8 @@ const ENDS_CONNECTION: ReadonlySet<RefusalCode> = new Set([
 ])
 
 /** Sends a refusal. Does nothing but close the connection when an answer has already begun. */
-export function answerRefusal({ response, requestId, form, signIn = '/login' }: AnswerContext, refusal: Refusal): void {
+export function answerRefusal(context: AnswerContext, refusal: Refusal): void {
+  const { response, requestId, form, signIn = '/login', offers = { signIn, signOut: '/logout' } } = context
   if (response.headersSent) return void response.destroy()
   if (refusal.retryAfterSeconds !== undefined) response.setHeader('Retry-After', String(refusal.retryAfterSeconds))
   // RFC 9110 11.6.1 wants a challenge with every 401; RFC 6750 3.1 names the fault of a token that was sent.
@@ -53,8 +56,10 @@ export function answerRefusal({ response, requestId, form, signIn = '/login' }: 
   // Where another parser may see another request begin, this connection takes none any more. Not after 413: a closed
   // socket with unread bytes is reset, and the caller never reads why.
   if (ENDS_CONNECTION.has(refusal.code)) response.setHeader('Connection', 'close')
-  if (form === 'page') return answerPage(response, refusal.status, refusalPage(refusal, requestId, signIn), requestId)
-  const body = form === 'status' ? statusOf(refusal, requestId) : problemOf(refusal, requestId, signIn)
+  if (form === 'page') return answerPage(response, refusal.status, refusalPage(refusal, requestId, offers), requestId)
+  // The catalogue speaks of `/login`; on which host that is, the door knows.
+  const mend = mendOf(refusal, offers).replaceAll('/login', signIn)
+  const body = form === 'status' ? statusOf(refusal, requestId) : problemOf(refusal, requestId, mend)
   const type = form === 'status' ? 'application/json' : 'application/problem+json'
   send(response, refusal.status, type, NO_CONTENT_POLICY, `${JSON.stringify(body)}\n`, requestId)
 }
@@ -108,14 +113,8 @@ function send(response: ServerResponse, status: number, type: string, policy: st
   response.end(body)
 }
 
-/** The catalogue speaks of `/login`; on which host that is, the door knows. */
-function leading(mend: string, signIn: string): string {
-  return mend.replaceAll('/login', signIn)
-}
-
-function problemOf(refusal: Refusal, requestId: string, signIn: string) {
+function problemOf(refusal: Refusal, requestId: string, mend: string) {
   const { code, status, title, detail, said, faults } = refusal
-  const mend = leading(refusal.mend, signIn)
   const more = { ...(detail === undefined ? {} : { detail }), ...(said ? { said } : {}), ...(faults === undefined ? {} : { faults }) }
   return { type: `urn:mandate:refusal:${code}`, title, status, code, ...more, mend, requestId }
 }
@@ -148,23 +147,4 @@ function statusOf(refusal: Refusal, requestId: string) {
     details: { causes: [{ reason: code, message: mend }], ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) },
     code: status,
   }
-}
-
-function refusalPage(refusal: Refusal, requestId: string, signIn: string) {
-  // A person does not see headers.
-  const mend = leading(refusal.mend, signIn)
-    .replace('after Retry-After', 'in a few seconds')
-    .replace('as long as Retry-After says', 'a little')
-  return page({
-    title: refusal.title,
-    body: [
-      { kind: 'text', text: refusal.detail === undefined ? mend : `${sentence(refusal.detail)} ${mend}` },
-      { kind: 'actions', actions: [{ label: 'Sign in', href: signIn }] },
-      { kind: 'small', text: `${refusal.code} · request ${requestId}` },
-    ],
-  })
-}
-
-function sentence(detail: string): string {
-  return `${detail.charAt(0).toUpperCase()}${detail.slice(1)}.`
 }

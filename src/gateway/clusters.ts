@@ -51,7 +51,9 @@ export function clusterAttempt(
   bodyLimit: number,
 ): ClusterAttempt {
   const { target: asked, request, response, upgrade } = visit
-  const cluster = clusters.get(asked.segments[1] ?? '')
+  const name = asked.segments[1] ?? ''
+  if (name === '') throw new Refusal('cluster_unknown', { detail: 'name a cluster: /clusters/NAME/' })
+  const cluster = clusters.get(name)
   if (cluster === undefined) throw new Refusal('cluster_unknown')
   requireMethod(visit, ...(upgrade === undefined ? METHODS : UPGRADING))
   const method = request.method ?? 'GET'

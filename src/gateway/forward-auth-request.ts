@@ -20,6 +20,8 @@ export interface AskedRequest {
   readonly method: string
   /** `http` or `https`. */
   readonly protocol: string
+  /** As it was sent. */
+  readonly host: string
   /** Without a port; '' for what is no host name. */
   readonly hostname: string
   readonly target: RequestTarget
@@ -42,7 +44,7 @@ export function readAsked(rawHeaders: readonly string[], family: HeaderFamily): 
     family === 'x-forwarded'
       ? [said('x-forwarded-proto'), said('x-forwarded-host'), said('x-forwarded-uri')]
       : splitAbsolute(said('x-original-url'))
-  return { method, protocol, hostname: hostnameOf(host), target: readTarget(target) }
+  return { method, protocol, host, hostname: hostnameOf(host), target: readTarget(target) }
 }
 
 /** Cut, not parsed: a URL parser would turn the path into another. */

@@ -16,18 +16,20 @@ import { reasonOf } from '../access.ts'
 import { present } from '../credential.ts'
 import { Refusal } from '../errors.ts'
 import type { Act } from '../grant.ts'
+import type { Caller } from '../principal.ts'
 import { answered, answerRedirect, type Form } from './answers.ts'
 import { misspelled, refuseUnpassable } from './forward-auth-caller.ts'
 import { type HeaderFamily, readAsked } from './forward-auth-request.ts'
 import type { Gateway, GatewayParts } from './gateway.ts'
 import { createJourney, routeLabel } from './journey.ts'
-import { createRefusals } from './refusals.ts'
+import { askedHost, createRefusals, type RefusalParts, type Refused } from './refusals.ts'
 import { type RequestHead, readHead } from './request-head.ts'
 import { isLed, type RouteHost, type RouteQuestion, requireRoute, routeQuestion } from './routes.ts'
-import { type Visit, wantsPage } from './visit.ts'
+import { seemsToWantPage, type Visit, wantsPage } from './visit.ts'
 
 export interface ForwardAuthParts
-  extends Pick<GatewayParts, 'steps' | 'audit' | 'metrics' | 'log' | 'routeHosts' | 'origin' | 'hostSignIn' | 'inFlight'> {
+  extends Pick<GatewayParts, 'steps' | 'audit' | 'metrics' | 'log' | 'routeHosts' | 'origin' | 'hostSignIn' | 'inFlight'>,
+    Pick<RefusalParts, 'youAre'> {
   /** By which headers the proxy says what it was asked. */
   readonly headers: HeaderFamily
   /** The caller's address, by what the listed proxies say. */
@@ -40,6 +42,11 @@ const QUESTIONS: ReadonlyMap<string, 'told' | 'redirected'> = new Map([
   ['/authorize?sign-in=redirect', 'redirected'],
 ])
 
+const OTHER_PROTOCOL: Readonly<Record<HeaderFamily, string>> = {
+  'x-forwarded': 'have the proxy say the protocol of publicUrl in X-Forwarded-Proto',
+  'x-original': 'have the proxy say the protocol of publicUrl in X-Original-URL',
+}
+
 /** What the listener of its own answers through. */
 export function createForwardAuth(parts: ForwardAuthParts): Gateway {
   const { routeHosts, headers, hostSignIn, log } = parts
@@ -49,14 +56,20 @@ export function createForwardAuth(parts: ForwardAuthParts): Gateway {
     parts.addressOf(request.socket.remoteAddress, head?.values.get('x-forwarded-for'))
 
   /** The request that is asked about, as a visit to its host. */
-  const enter = (request: IncomingMessage, response: ServerResponse, requestId: string): { visit: Visit; host: RouteHost } => {
+  const enter = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    requestId: string,
+    heard: (host: string) => void,
+  ): { visit: Visit; host: RouteHost } => {
     const head = readHead(request.rawHeaders)
     refuseBody(head)
     refuseUnpassable(head)
-    const { method, protocol, hostname, target } = readAsked(request.rawHeaders, headers)
+    const { method, protocol, host: asked, hostname, target } = readAsked(request.rawHeaders, headers)
+    heard(asked)
     const host = routeHosts.get(hostname)
     if (host === undefined) throw new Refusal('host_unknown')
-    if (protocol !== host.protocol) throw new Refusal('host_unknown', { detail: 'it is not served over this protocol' })
+    if (protocol !== host.protocol) throw new Refusal('host_unknown', { detail: OTHER_PROTOCOL[headers] })
     // From here on it is the request that is decided on, whose headers it has; its own method is known to be GET.
     request.method = method
     return { visit: { request, response, upgrade: undefined, requestId, head, target, address: addressOf(request, head) }, host }
@@ -74,15 +87,19 @@ export function createForwardAuth(parts: ForwardAuthParts): Gateway {
     const asked = unclear === undefined ? found : { route, refusal: unclear }
     const question = routeQuestion(host, asked, visit, opensChannel(visit.head))
     const prepared = { attempt: question.attempt, act: permitting(response, question), stream: false }
-    const name = routeLabel(prepared)
-    const refusal = await journey(prepared)
+    let caller: Caller | undefined
+    const refusal = await journey(prepared, (heard) => {
+      caller = heard
+    })
     if (refusal === undefined) return
+    const name = routeLabel(prepared)
+    const refused: Refused = { route: name, visit, host, persons: route.persons, caller }
     if (!isLed(visit, route, question.attempt.presented, refusal) || response.headersSent)
-      return refusals.answer(response, requestId, form, refusal, name)
+      return refusals.answer(response, requestId, form, refusal, refused)
     const way = hostSignIn.wayFor(visit, host)
     if (notSignedIn === 'told') {
       response.setHeader('Location', way)
-      return refusals.answer(response, requestId, form, refusal, name)
+      return refusals.answer(response, requestId, form, refusal, refused)
     }
     refusals.count(refusal, name)
     answerRedirect(response, way, requestId)
@@ -93,6 +110,8 @@ export function createForwardAuth(parts: ForwardAuthParts): Gateway {
       const requestId = randomUUID()
       let form: Form = 'problem'
       let address = addressOf(request)
+      let asked: string | undefined
+      let refused: Refused = {}
       response.on('error', () => undefined)
       try {
         const notSignedIn = QUESTIONS.get(request.url ?? '')
@@ -101,12 +120,19 @@ export function createForwardAuth(parts: ForwardAuthParts): Gateway {
           response.setHeader('Allow', 'GET')
           throw new Refusal('method_unsupported')
         }
-        const { visit, host } = enter(request, response, requestId)
+        form = seemsToWantPage(request) ? 'page' : 'problem'
+        const { visit, host } = enter(request, response, requestId, (heard) => {
+          asked = heard
+        })
         address = visit.address
+        refused = { visit, host }
         form = wantsPage(visit) ? 'page' : 'problem'
         await decide(visit, host, form, notSignedIn)
       } catch (error) {
-        refusals.answer(response, requestId, form, await refusals.record(request.method ?? '', requestId, address, reasonOf(error, log)))
+        const reason = reasonOf(error, log)
+        const about = reason.code === 'host_unknown' ? askedHost(asked) : undefined
+        const refusal = await refusals.record(request.method ?? '', requestId, address, reason, about)
+        await refusals.answer(response, requestId, form, refusal, refused)
       }
     },
     refuseUnread(peer, refusal) {

@@ -14,8 +14,10 @@ import type { Presented } from '../authenticate/authenticator.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Caller } from '../principal.ts'
 import { Secret } from '../secret.ts'
-import type { Form } from './answers.ts'
+import { isLedToPublicUrl } from './alias.ts'
+import { answerRedirect, type Form } from './answers.ts'
 import { brokeredAttempt, type OperationIndex } from './brokered.ts'
 import { type Cluster, clusterAttempt } from './clusters.ts'
 import type { CommandLineEndpoint } from './command-line.ts'
@@ -23,14 +25,14 @@ import type { Cookies } from './cookies.ts'
 import type { HostSignIn } from './host-sessions.ts'
 import type { InFlight } from './in-flight.ts'
 import { createJourney, routeLabel } from './journey.ts'
-import { type About, createRefusals } from './refusals.ts'
+import { type About, askedHost, createRefusals, type Refused } from './refusals.ts'
 import { hostnameOf, type RequestHead, readHead } from './request-head.ts'
 import { readTarget } from './request-target.ts'
 import { type AskedRoute, isLed, MOST_RECORDED, type RouteAttempt, type RouteHost, requireRoute, routeAttempt } from './routes.ts'
 import type { SignInEndpoints } from './sign-in.ts'
 import type { SignOutEndpoints } from './sign-out.ts'
 import { asksWebSocket, offersUpgrade, readSubprotocols, refusedOffer } from './upgrades.ts'
-import { type Upgrade, type Visit, wantsPage } from './visit.ts'
+import { seemsToWantPage, type Upgrade, type Visit, wantsPage } from './visit.ts'
 import type { YouAreEndpoints } from './you-are.ts'
 
 export interface GatewayParts {
@@ -140,7 +142,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   const toCluster = async (visit: Visit): Promise<void> => {
     const prepared = clusterAttempt(parts.clusters, visit, presentedOf, parts.bodyLimit)
     const refusal = await journey(prepared)
-    if (refusal !== undefined) refuse(visit.response, visit.requestId, 'status', refusal, routeLabel(prepared))
+    if (refusal !== undefined) await refuse(visit.response, visit.requestId, 'status', refusal, { route: routeLabel(prepared) })
   }
 
   /** True when the request was for an operation. */
@@ -149,7 +151,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     if (found === undefined) return false
     const prepared = brokeredAttempt(found, visit, presented, parts.bodyLimit)
     const refusal = await journey(prepared)
-    if (refusal !== undefined) refuse(visit.response, visit.requestId, 'problem', refusal, routeLabel(prepared))
+    if (refusal !== undefined) await refuse(visit.response, visit.requestId, 'problem', refusal, { route: routeLabel(prepared) })
     return true
   }
 
@@ -162,19 +164,26 @@ export function createGateway(parts: GatewayParts): Gateway {
       const resource = `route/${found.route.name}`
       const about = { resource, properties: { path: target.path.slice(0, MOST_RECORDED) } }
       const refusal = await refusals.record(request.method ?? '', requestId, address, reasonOf(error, parts.log), about)
-      return void refuse(response, requestId, form, refusal, resource)
+      // A stranger is not told that a route is here which others forward: the record says so.
+      const said = refusal.code === 'not_found' ? new Refusal('not_found') : refusal
+      await refuse(response, requestId, form, said, { route: resource, visit, host, persons: found.route.persons })
+      return undefined
     }
   }
 
   const toRoute = async (visit: Visit, host: RouteHost, found: AskedRoute, form: Form): Promise<void> => {
     const prepared = await prepareRoute(visit, host, found, form)
     if (prepared === undefined) return
-    const name = routeLabel(prepared)
-    const refusal = await journey(prepared)
+    const route = routeLabel(prepared)
+    let caller: Caller | undefined
+    const refusal = await journey(prepared, (heard) => {
+      caller = heard
+    })
     if (refusal === undefined) return
+    const { persons } = found.route
     if (!isLed(visit, found.route, prepared.attempt.presented, refusal) || visit.response.headersSent)
-      return refuse(visit.response, visit.requestId, form, refusal, name)
-    refusals.count(refusal, name)
+      return refuse(visit.response, visit.requestId, form, refusal, { route, visit, host, persons, caller })
+    refusals.count(refusal, route)
     parts.hostSignIn.lead(visit, host)
   }
 
@@ -213,6 +222,8 @@ export function createGateway(parts: GatewayParts): Gateway {
     async answer(request, response, upgrade) {
       const requestId = randomUUID()
       let form: Form = request.url?.startsWith('/clusters/') ? 'status' : 'problem'
+      if (form === 'problem' && upgrade === undefined && seemsToWantPage(request)) form = 'page'
+      let refused: Refused = {}
       let address = addressOf(request)
       let about: About | undefined
       // A write to a socket that is gone is the caller's departure, not a fault.
@@ -222,6 +233,7 @@ export function createGateway(parts: GatewayParts): Gateway {
         address = visit.address
         about = { resource: 'gateway', properties: { host: hostname, path: visit.target.path.slice(0, MOST_RECORDED) } }
         const host = parts.routeHosts.get(hostname)
+        refused = { visit, host }
         const isRouteHost = host?.isSignInHost === false
         const isForCluster = !isRouteHost && visit.target.segments[0] === 'clusters' && visit.target.segments.length > 1
         // What is not handed over speaks no other protocol; other offers (h2c) may be passed over (RFC 9110 7.8).
@@ -229,14 +241,17 @@ export function createGateway(parts: GatewayParts): Gateway {
         if (isForCluster) return await toCluster(visit)
         if (upgrade !== undefined) return await toWebSocket(visit, host)
         form = wantsPage(visit) ? 'page' : 'problem'
+        if (host === undefined && hostname !== signInHostname && isLedToPublicUrl(visit, parts.origin))
+          return answerRedirect(response, parts.origin + visit.target.raw, requestId)
         await (isRouteHost ? onRouteHost(visit, host, form) : onSignInHost(visit, host, form))
       } catch (error) {
-        refuse(
-          response,
-          requestId,
-          form,
-          await refusals.record(request.method ?? '', requestId, address, reasonOf(error, parts.log), about),
-        )
+        const reason = reasonOf(error, parts.log)
+        if (reason.code === 'host_unknown') about = askedHost(request.headers.host)
+        const refusal = await refusals.record(request.method ?? '', requestId, address, reason, about)
+        const { visit, host } = refused
+        const isTheirs = form === 'page' && refusal.code === 'denied' && visit !== undefined && host?.isSignInHost !== false
+        const caller = isTheirs ? await parts.youAre.asker(visit) : undefined
+        await refuse(response, requestId, form, refusal, { ...refused, caller })
       }
     },
     async refuseUnread(peer, refusal) {

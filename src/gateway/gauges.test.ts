@@ -55,10 +55,16 @@ test('the end of the certificate is that of the one served, the present one and 
   // The authority follows its leaf, as in the files that cert-manager writes.
   const cert = source(() => `${leaf.certificatePem}\n${authority.certificatePem}`)
   const silent: Gateway = { answer: async () => undefined, refuseUnread: async () => undefined }
+  const lines: string[] = []
   const listener = await listen(
     silent,
-    { host: '127.0.0.1', port: 0, tls: { cert, key: source(() => leaf.privateKeyPem) }, bounds: { rotationInterval: 10 } },
-    createLog(() => undefined),
+    {
+      host: '127.0.0.1',
+      port: 0,
+      tls: { cert, key: source(() => leaf.privateKeyPem), places: { cert: '/etc/tls/tls.crt', key: '/etc/tls/tls.key' } },
+      bounds: { rotationInterval: 10 },
+    },
+    createLog((line) => void lines.push(line)),
   )
   t.after(() => listener.close(0))
   const servedUntil = async () => {
@@ -71,6 +77,14 @@ test('the end of the certificate is that of the one served, the present one and 
   const { samples } = stage({ listeners: [listener] })
   const first = await servedUntil()
   assert.deepEqual(await samples('mandate_tls_expiry_timestamp_seconds'), [`mandate_tls_expiry_timestamp_seconds ${first}`])
+  const good = leaf
+  leaf = { ...good, privateKeyPem: (await leafFor(10)).privateKeyPem }
+  await eventually('the files that do not fit are named', () =>
+    /cannot be used yet","cert":"\/etc\/tls\/tls.crt","key":"\/etc\/tls\/tls.key","error":"Error","code":"ERR_OSSL_X509_KEY_VALUES_MISMATCH"/.test(
+      lines.join(''),
+    ),
+  )
+  assert.equal(await servedUntil(), first)
   leaf = await leafFor(20)
   await eventually('it is rotated', () => listener.certificateEndsAt !== first * 1000)
   const second = await servedUntil()

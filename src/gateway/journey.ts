@@ -3,6 +3,7 @@ import { type Attempt, access, type Outcome, type Steps } from '../access.ts'
 import type { Refusal } from '../errors.ts'
 import type { Act, Grant } from '../grant.ts'
 import { type Metrics, methodLabel, statusLabel } from '../metrics.ts'
+import type { Caller } from '../principal.ts'
 import { REFUSALS, type RefusalCode } from '../refusal-codes.ts'
 import type { InFlight, Place } from './in-flight.ts'
 
@@ -22,8 +23,8 @@ export interface Prepared {
   readonly mayGoOn?: boolean
 }
 
-/** The refusal with which it ended, or undefined when it was answered. Never rejects. */
-export type Journey = (prepared: Prepared) => Promise<Refusal | undefined>
+/** The refusal with which it ended, or undefined when it was answered. `heard` is told who asked, if that is known. Never rejects. */
+export type Journey = (prepared: Prepared, heard?: (caller: Caller) => void) => Promise<Refusal | undefined>
 
 /** The label of an attempt in metrics: a configured name. */
 export function routeLabel({ attempt: { resource } }: Prepared): string {
@@ -31,7 +32,7 @@ export function routeLabel({ attempt: { resource } }: Prepared): string {
 }
 
 export function createJourney({ steps, metrics, inFlight }: JourneyParts): Journey {
-  return async (prepared) => {
+  return async (prepared, heard) => {
     const { attempt, act, stream, mayGoOn = false } = prepared
     const began = performance.now()
     const place = inFlight.place(steps.authorizer, stream)
@@ -47,6 +48,7 @@ export function createJourney({ steps, metrics, inFlight }: JourneyParts): Journ
     metrics.count('mandate_attempts_total', { provider, kind, result: codeOf(outcome) ?? 'ok' })
     const wentOn = stream || (outcome.result === 'acted' && outcome.acted.result === 'stream-closed')
     if (!wentOn) metrics.observe('mandate_request_duration_seconds', { route }, (performance.now() - began) / 1000)
+    if (outcome.caller !== undefined) heard?.(outcome.caller)
     return outcome.result === 'refused' ? outcome.refusal : undefined
   }
 }

@@ -181,6 +181,22 @@ describe('an attempt', () => {
       )
   })
 
+  test('by TRACE is refused with the methods of its path, once it is known who asks', () => {
+    const [host] = hostsOf({ ...route('app.example', '/**'), methods: ['GET', 'POST'] }).values()
+    assert.ok(host !== undefined)
+    const visit: Visit = {
+      request: { method: 'TRACE' } as IncomingMessage,
+      response: {} as ServerResponse,
+      upgrade: undefined,
+      requestId: 'r-1',
+      address: '192.0.2.1',
+      head: { values: new Map() },
+      target: readTarget('/x'),
+    }
+    const { attempt } = routeAttempt(host, requireRoute(host.find(['x'], 'TRACE')), visit)
+    assert.deepEqual([attempt.refusal?.code, attempt.refusal?.methods], ['method_unsupported', ['GET', 'POST', 'HEAD']])
+  })
+
   test('for the script of a service worker that would stand over the whole host is refused, unless the route is open to it', () => {
     for (const sent of [{ 'service-worker': 'script' }, { 'service-worker': '' }, { 'sec-fetch-dest': 'serviceworker' }]) {
       for (const url of ['/', '/sw.js', '/sw.js?x=/a/b', '/%C3%A9.js']) {

@@ -132,7 +132,8 @@ export interface RouteQuestion {
  */
 export function routeQuestion(host: RouteHost, { route, refusal }: AskedRoute, visit: Visit, opensChannel: boolean): RouteQuestion {
   const method = visit.request.method ?? 'GET'
-  if (NOT_PASSED.has(method)) requireMethod(visit, ...USUAL_METHODS)
+  // Where the path has methods of its own it is refused as any other, with these.
+  if (NOT_PASSED.has(method) && refusal === undefined) requireMethod(visit, ...USUAL_METHODS)
   if (!route.serviceWorkerOpen && coversAll(visit)) throw new Refusal('service_worker_refused')
   const writes = opensChannel || (method !== 'GET' && method !== 'HEAD')
   const presented = host.presentedOf(visit, writes, route.bearerHeader)
@@ -160,7 +161,7 @@ export function routeAttempt(host: RouteHost, found: AskedRoute, visit: Visit): 
   const { target: asked, request, response, upgrade } = visit
   const { route } = found
   const { upstream, bodyLimit } = route
-  if (upstream === undefined) throw new Refusal('not_found')
+  if (upstream === undefined) throw new Refusal('not_found', { detail: 'this route is decided on listen.forwardAuth' })
   const { attempt, writes, effect } = routeQuestion(host, found, visit, upgrade !== undefined)
   const forwarded = {
     request,

@@ -234,18 +234,22 @@ suite('the listener', () => {
     assert.equal(arrived.length, 10)
   })
 
-  test('a finished answer that nobody fetches is cut in time', async (t) => {
-    const { port, closed } = await stage(t, { fetchTimeout: 200 })
-    const connection = await openRaw(port)
-    connection.socket.pause()
-    connection.send('GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n')
-    await eventually(
-      () => closed,
-      (urls) => urls.includes('/large'),
-      5_000,
-    )
-    connection.socket.destroy()
-  })
+  for (const [what, lines] of [
+    ['a finished answer', []],
+    ['the refusal of an upgrade', ['Connection: Upgrade', 'Upgrade: websocket']],
+  ] as const)
+    test(`${what} that nobody fetches is cut in time`, async (t) => {
+      const { port, closed } = await stage(t, { fetchTimeout: 200 }, { webSocketHosts: new Set(['localhost']) })
+      const connection = await openRaw(port)
+      connection.socket.pause()
+      connection.send(head(...lines).replace('/x', '/large'))
+      await eventually(
+        () => closed,
+        (urls) => urls.includes('/large'),
+        5_000,
+      )
+      connection.socket.destroy()
+    })
 
   test('an offer to change the protocol is a request like any other', async (t) => {
     const { port } = await stage(t)

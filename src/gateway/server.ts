@@ -4,8 +4,8 @@
  * Security: Node's strict parser refuses bad framing before we see it; what it refuses is answered here without
  * quoting it. Requests of one connection are answered one after the other, so that nothing hidden behind a request
  * whose framing was refused is ever acted on: the refusal closes the connection first. Header bytes, header count,
- * requests that wait for their turn, and the time to the handshake, for the head, for the body and for fetching a
- * finished answer are bounded, and so are the connections themselves (`connection-limit.ts`). A request to change the
+ * requests that wait for their turn, and the time to the handshake (`handshakes.ts`), for the head, for the body and for
+ * fetching a finished answer are bounded, and so are the connections themselves (`connection-limit.ts`). A request to change the
  * protocol is handed over with its connection only where the gateway serves that, and only as the first that is under way
  * there; anywhere else it is a request like any other. What a listener here throws costs one connection (`guarded.ts`).
  */
@@ -20,6 +20,7 @@ import { describeError, type Log } from '../log.ts'
 import { type ConnectionLimit, limitConnections } from './connection-limit.ts'
 import type { Gateway } from './gateway.ts'
 import { createGuard } from './guarded.ts'
+import { boundHandshakes } from './handshakes.ts'
 import { createTurns } from './turns.ts'
 import { isMisframed, misframed, refusalOfParser, writeRefusal } from './unread-refusals.ts'
 import { mayUpgrade } from './upgrades.ts'
@@ -31,6 +32,8 @@ export interface Bounds {
   readonly requestTimeout: number
   readonly keepAliveTimeout: number
   readonly connectionsCheckingInterval: number
+  /** Milliseconds a TLS handshake may take. */
+  readonly handshakeTimeout: number
   /** Milliseconds a caller may take to fetch what is left of a finished answer. */
   readonly fetchTimeout: number
   /** Milliseconds after which it is looked whether the certificate was rotated. */
@@ -43,6 +46,7 @@ const BOUNDS: Bounds = {
   requestTimeout: 300_000,
   keepAliveTimeout: 60_000,
   connectionsCheckingInterval: 2_000,
+  handshakeTimeout: 10_000,
   fetchTimeout: 60_000,
   rotationInterval: 10_000,
 }
@@ -51,12 +55,19 @@ const FRAMING = { requireHostHeader: false, insecureHTTPParser: false, joinDupli
 // A caller that vanished without a word is noticed after this and ten probes of a second, if its stream is quiet. Bytes on
 // their way to it are sent again for as long as the kernel tries (net.ipv4.tcp_retries2).
 const VANISHED = { keepAlive: true, keepAliveInitialDelay: 30_000 } as const
-const TLS = { minVersion: 'TLSv1.2', handshakeTimeout: 10_000 } as const
+const TLS = { minVersion: 'TLSv1.2' } as const
+
+/** Files, or variables of the environment. */
+export interface TlsPlaces {
+  readonly cert: string
+  readonly key: string
+}
 
 export interface ListenOptions {
   readonly host: string
   readonly port: number
-  readonly tls?: { readonly cert: SecretSource; readonly key: SecretSource }
+  /** `places` names where the two are, for the log. */
+  readonly tls?: { readonly cert: SecretSource; readonly key: SecretSource; readonly places?: TlsPlaces }
   /** Whose requests are taken, by the address of the connection. Default: everybody's. */
   readonly from?: (peer: string | undefined) => boolean
   /** Names of hosts where a WebSocket may be opened elsewhere than below /clusters/. Default: none. */
@@ -116,8 +127,6 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
     if (socket.destroyed) return
     const refusal = refusedUnread(request) ?? refusedUpgrade(mayBeHandedOver(request), turns.busy(socket))
     if (refusal !== undefined) return refuse(socket, refusal)
-    handedOver.add(socket)
-    socket.once('close', () => handedOver.delete(socket))
     return gateway.answer(request, lastAnswer(request, socket, fetchTimeout), { socket, early })
   }
   const askedOf = (request: IncomingMessage, response: ServerResponse) => guard(request.socket, () => answer(request, response))
@@ -128,6 +137,8 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
   const handing =
     (given: (request: IncomingMessage, early: Buffer) => unknown) => (request: IncomingMessage, standIn: Duplex, early: Buffer) =>
       guard(request.socket, () => {
+        handedOver.add(request.socket)
+        request.socket.once('close', () => handedOver.delete(request.socket))
         for (const each of new Set([standIn, request.socket])) each.on('error', () => undefined)
         return given(request, early)
       })
@@ -150,6 +161,9 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
       socket.destroy()
     }),
   )
+  const unshaken = (connection: Duplex, error: NodeJS.ErrnoException) =>
+    guard(connection, () => (error.code === 'ECONNRESET' ? undefined : unread(connection, refusalOfParser(error))))
+  const handshakes = options.tls === undefined ? undefined : boundHandshakes(server, unshaken)
   if (options.connections !== undefined) limitConnections(server, options.connections)
   const certificate = options.tls === undefined ? undefined : followRotation(server, options.tls, rotationInterval, log)
   await new Promise<void>((resolve, reject) => {
@@ -168,9 +182,11 @@ export async function listen(gateway: Gateway, options: ListenOptions, log: Log)
     },
     close(graceMs) {
       clearInterval(certificate?.timer)
+      const closing = closeServer(server, graceMs)
+      handshakes?.cut()
       // The server has let go of these, yet waits for them.
       const cut = setTimeout(() => handedOver.forEach((socket) => socket.destroy()), graceMs)
-      return closeServer(server, graceMs).finally(() => clearTimeout(cut))
+      return closing.finally(() => clearTimeout(cut))
     },
   }
 }
@@ -186,13 +202,17 @@ function lastAnswer(request: IncomingMessage, socket: Socket, fetchWithinMs: num
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket)
+  // Absolute: a byte now and then must not keep the connection, nor an answer that is not fetched to its end.
+  response.once('prefinish', () => {
+    if (response.socket !== socket) return
+    const cut = setTimeout(() => socket.destroy(), fetchWithinMs)
+    socket.once('close', () => clearTimeout(cut))
+  })
   response.once('finish', () => {
     // Somebody else speaks on the connection by now.
     if (response.socket !== socket) return
     response.detachSocket(socket)
-    // Absolute: a byte now and then must not keep the connection. Read on, or its end would never be seen.
-    const cut = setTimeout(() => socket.destroy(), fetchWithinMs)
-    socket.once('close', () => clearTimeout(cut))
+    // Read on, or its end would never be seen.
     socket.resume()
     socket.end()
   })
@@ -237,7 +257,7 @@ function followRotation(server: Server, tls: NonNullable<ListenOptions['tls']>, 
       seen = now
       log.info('the TLS certificate was rotated')
     } catch (error) {
-      log.warn('the rotated TLS certificate cannot be used yet', describeError(error))
+      log.warn('the rotated TLS certificate cannot be used yet', { ...tls.places, ...describeError(error) })
     }
   }, everyMs)
   timer.unref()

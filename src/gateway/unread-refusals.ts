@@ -3,6 +3,8 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { Refusal } from '../errors.ts'
 
+const WRITTEN_WITHIN_MS = 5_000
+
 /** HTTP/1.1 has a Host (RFC 9112 3.2); chunks before it are faulty framing (6.1); HTTP/0.9 has nothing to hold to. */
 export function isMisframed({ httpVersion, headers }: IncomingMessage): boolean {
   if (httpVersion === '1.1') return headers.host === undefined
@@ -15,6 +17,7 @@ export function refusalOfParser(error: NodeJS.ErrnoException): Refusal {
     case 'HPE_HEADER_OVERFLOW':
       return new Refusal('headers_too_many')
     case 'ERR_HTTP_REQUEST_TIMEOUT':
+    case 'ERR_TLS_HANDSHAKE_TIMEOUT':
       return new Refusal('request_timeout')
     case 'HPE_INVALID_URL':
       return new Refusal('path_ambiguous', { detail: 'it is no request target' })
@@ -28,8 +31,11 @@ export function misframed(): Refusal {
   return new Refusal('header_ambiguous', { detail: 'it is not HTTP/1.1 as RFC 9112 has it' })
 }
 
-/** Writes it and closes the connection with it. */
-export function writeRefusal(socket: Duplex, refusal: Refusal): void {
+/** Writes it and closes the connection with it, after `withinMs` in any case: what is not taken is never written to its end. */
+export function writeRefusal(socket: Duplex, refusal: Refusal, withinMs = WRITTEN_WITHIN_MS): void {
+  if (socket.destroyed) return
+  const cut = setTimeout(() => socket.destroy(), withinMs)
+  socket.once('close', () => clearTimeout(cut))
   const body = JSON.stringify({
     type: `urn:mandate:refusal:${refusal.code}`,
     title: refusal.title,

@@ -47,6 +47,11 @@ export function wantsPage({ head, request }: Visit): boolean {
   return request.method === 'GET' && (head.values.get('accept') ?? '').includes('text/html')
 }
 
+/** The same of a request that may not be readable: for how its refusal looks, and for nothing that is decided. */
+export function seemsToWantPage({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
+  return method === 'GET' && (headers.accept ?? '').includes('text/html')
+}
+
 /** Refuses methods other than the given. */
 export function requireMethod({ request, response }: Visit, ...methods: string[]): void {
   if (methods.includes(request.method ?? '')) return

@@ -2,8 +2,10 @@
 import type { Authenticator, Presented } from '../authenticate/authenticator.ts'
 import { Refusal } from '../errors.ts'
 import type { Logins } from '../logins/logins.ts'
+import type { Caller } from '../principal.ts'
 import { answerJson, answerPage, answerRedirect } from './answers.ts'
 import { page } from './page.ts'
+import type { SignedIn } from './refusal-page.ts'
 import { requireMethod, type Visit } from './visit.ts'
 
 export interface YouAreParts {
@@ -20,6 +22,10 @@ export interface YouAreEndpoints {
   home(visit: Visit): Promise<void>
   /** GET /whoami */
   whoami(visit: Visit): Promise<void>
+  /** Who asks for a page, or undefined where that cannot be told. Never rejects. */
+  asker(visit: Visit): Promise<Caller | undefined>
+  /** What a page calls a caller who is signed in; undefined for a bearer, or where that cannot be told. Never rejects. */
+  signedInAs(caller: Caller): Promise<SignedIn | undefined>
 }
 
 interface Shown {
@@ -63,6 +69,23 @@ export function createYouAre({ authenticator, logins, clusters, titleOf, present
   }
 
   return {
+    async asker(visit) {
+      try {
+        const answer = await authenticator.authenticate(presentedOf(visit, false))
+        return answer.result === 'authenticated' ? answer.caller : undefined
+      } catch {
+        return undefined
+      }
+    },
+    async signedInAs({ principal, proof }) {
+      if (proof.kind !== 'login') return undefined
+      try {
+        const login = await logins.find(proof.loginId)
+        return login && { name: nameOf(login.shown, principal.subject), provider: titleOf(principal.provider) }
+      } catch {
+        return undefined
+      }
+    },
     async whoami(visit) {
       requireMethod(visit, 'GET')
       answerJson(visit.response, 200, await shown(visit), visit.requestId)
@@ -83,12 +106,12 @@ export function createYouAre({ authenticator, logins, clusters, titleOf, present
         ['Ends', you.endsAt?.replace(/^(.{10})T(.{5}).*$/, '$1 $2 UTC') ?? ''] as const,
       ]
       // Discovery: what everybody who is signed in may read, whatever else they may.
-      const links = clusters.map((name) => ({ label: `/clusters/${name}`, href: `/clusters/${name}/api/v1` }))
+      const links = clusters.map((name) => `/clusters/${name}/api/v1`).map((href) => ({ label: href, href }))
       answerPage(
         visit.response,
         200,
         page({
-          title: `You are ${text(you.claims['name'] ?? you.subject)}`,
+          title: `You are ${nameOf(you.claims, you.subject)}`,
           body: [
             { kind: 'facts', facts },
             { kind: 'links', title: 'Clusters', links },
@@ -110,6 +133,10 @@ const CLAIM_NAMES: Readonly<Record<string, string>> = {
   email: 'E-mail',
   groups: 'Groups',
   'cognito:groups': 'Groups',
+}
+
+function nameOf(claims: Readonly<Record<string, unknown>>, subject: string): string {
+  return text(claims['name'] ?? subject)
 }
 
 function text(value: unknown): string {

@@ -11,9 +11,11 @@ import type { ServerMetadata } from 'openid-client'
 import type { Clock } from '../clock.ts'
 import type { ProviderConfig } from '../config/provider.ts'
 import type { Log } from '../log.ts'
+import { faultOf } from './issuer-fault.ts'
 import { type IssuerHttp, isSecureAddress } from './issuer-http.ts'
-import { fetchJsonObject, IssuerAnswerFaulty, reasonWord } from './issuer-json.ts'
+import { fetchJsonObject, IssuerAnswerFaulty } from './issuer-json.ts'
 import { createLastGood } from './last-good.ts'
+import { publicAddress } from './public-address.ts'
 
 /** Checked metadata: the endpoints that every provider needs are there. */
 export type IssuerMetadata = Readonly<ServerMetadata> & { readonly jwks_uri: string }
@@ -36,7 +38,7 @@ export function createDiscovery(
   const address = `${config.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
   const kept = createLastGood({
     load: async () => checkMetadata(await fetchJsonObject(http, address), config),
-    failed: (error) => log.warn('metadata of an issuer cannot be had', { provider: config.name, reason: reasonWord(error) }),
+    failed: (error) => log.warn('metadata of an issuer cannot be had', { provider: config.name, ...faultOf(error, address) }),
     clock,
     freshMs: FRESH_MS,
     // Metadata is of use only together with an issuer that answers, so there is no point in forgetting it.
@@ -55,22 +57,25 @@ export function createDiscovery(
 
 /** Throws IssuerAnswerFaulty. What is not text where text belongs is refused, because openid-client takes it as it is. */
 function checkMetadata(answer: Record<string, unknown>, config: Pick<ProviderConfig, 'issuer' | 'signIn'>): IssuerMetadata {
-  if (answer['issuer'] !== config.issuer) throw new IssuerAnswerFaulty('wrong_issuer')
+  if (answer['issuer'] !== config.issuer) {
+    // A slash too many or too few is the usual cause, and seen only where both stand side by side.
+    throw new IssuerAnswerFaulty('wrong_issuer', { configured: publicAddress(config.issuer), found: issuerIn(answer) })
+  }
   const needed: readonly string[] = config.signIn ? ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] : ['jwks_uri']
   const trial = config.issuer.startsWith('http:')
   const endpoints: Partial<Record<(typeof ENDPOINTS)[number], string>> = {}
   for (const name of ENDPOINTS) {
     const endpoint = answer[name]
     if (endpoint === undefined || endpoint === null) {
-      if (needed.includes(name)) throw new IssuerAnswerFaulty('endpoint_missing')
+      if (needed.includes(name)) throw new IssuerAnswerFaulty('endpoint_missing', { endpoint: name })
       continue
     }
     if (typeof endpoint !== 'string' || !isSecureAddress(endpoint) || !(trial || isHttps(endpoint)))
-      throw new IssuerAnswerFaulty('endpoint_insecure')
+      throw new IssuerAnswerFaulty('endpoint_insecure', { endpoint: name })
     endpoints[name] = endpoint
   }
   const { jwks_uri } = endpoints
-  if (jwks_uri === undefined) throw new IssuerAnswerFaulty('endpoint_missing')
+  if (jwks_uri === undefined) throw new IssuerAnswerFaulty('endpoint_missing', { endpoint: 'jwks_uri' })
   const algorithms = answer['id_token_signing_alg_values_supported']
   // Only what is used here is taken over: no other member of a hostile answer reaches openid-client.
   return Object.freeze({
@@ -80,6 +85,10 @@ function checkMetadata(answer: Record<string, unknown>, config: Pick<ProviderCon
     ...(isTextList(algorithms) ? { id_token_signing_alg_values_supported: algorithms } : {}),
     ...(answer['authorization_response_iss_parameter_supported'] === true ? { authorization_response_iss_parameter_supported: true } : {}),
   })
+}
+
+function issuerIn({ issuer }: Record<string, unknown>): string {
+  return typeof issuer === 'string' ? publicAddress(issuer) : issuer === undefined ? 'none' : 'not an address'
 }
 
 function isHttps(address: string): boolean {

@@ -10,16 +10,17 @@ import type { Clock } from '../clock.ts'
 import type { ProviderConfig } from '../config/provider.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
 import type { Discovery } from './discovery.ts'
+import { faultOf, type IssuerFault } from './issuer-fault.ts'
 import { IssuerCallFailed, type IssuerHttp } from './issuer-http.ts'
-import { isObject, parseJson, reasonWord } from './issuer-json.ts'
+import { isObject, parseJson } from './issuer-json.ts'
 import { CLOCK_TOLERANCE_SECONDS } from './verify.ts'
 
-/** What happened on the wire. Reasons and error words are of closed lists. */
+/** What happened on the wire. Reasons, codes and error words are of closed lists. */
 export type Seen =
   /** Certainly nothing was sent. */
-  | { readonly stage: 'not-sent'; readonly reason: string }
+  | ({ readonly stage: 'not-sent' } & IssuerFault)
   /** Something may have been sent; no whole answer came. */
-  | { readonly stage: 'no-answer'; readonly reason: string }
+  | ({ readonly stage: 'no-answer' } & IssuerFault)
   /** An answer that is not a 200 with a JSON object. `error` is a registered OAuth error or UNREGISTERED, if it named one. */
   | {
       readonly stage: 'refused'
@@ -69,11 +70,16 @@ export async function openExchange(
       return response
     } catch (error) {
       const maybeSent = !(error instanceof IssuerCallFailed) || error.maybeSent
-      seen = { stage: maybeSent ? 'no-answer' : 'not-sent', reason: reasonWord(error) }
+      seen = { stage: maybeSent ? 'no-answer' : 'not-sent', ...faultOf(error) }
       throw error
     }
   }
   return { configuration, seen: () => seen }
+}
+
+/** Why there is no answer, as it is logged. */
+export function faultIn({ stage: _stage, ...fault }: Extract<Seen, { readonly stage: 'not-sent' | 'no-answer' }>): IssuerFault {
+  return fault
 }
 
 /** RFC 6749 4.1.2.1 and 5.2, RFC 8707 2, RFC 8628 3.5, OpenID Connect Core 3.1.2.6. Any other word is not repeated. */

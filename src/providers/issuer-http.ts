@@ -18,6 +18,8 @@ import { Agent, type Dispatcher } from 'undici'
 import { isLoopbackHost } from '../config/loopback.ts'
 import { type SecretSource, secretSource } from '../config/references.ts'
 import type { Reference } from '../config/values.ts'
+import { codeWord } from '../log.ts'
+import { publicAddress } from './public-address.ts'
 
 /** All bounds of one call; milliseconds and bytes. */
 export interface IssuerHttpLimits {
@@ -46,14 +48,17 @@ export class IssuerCallFailed extends Error {
   readonly reason: IssuerCallReason
   /** False only when certainly nothing of the request left this process. */
   readonly maybeSent: boolean
-  /** The errno or undici code, such as ECONNREFUSED. */
+  /** The errno, TLS or undici code, such as ECONNREFUSED; undefined for what is not of that form. */
   readonly code: string | undefined
+  /** Where the call was to go, without userinfo and query. */
+  readonly url: string | undefined
 
-  constructor(reason: IssuerCallReason, maybeSent: boolean, code?: string) {
+  constructor(reason: IssuerCallReason, maybeSent: boolean, { code, url }: { readonly code?: unknown; readonly url?: string } = {}) {
     super(`the issuer gave no answer: ${reason}`)
     this.reason = reason
     this.maybeSent = maybeSent
-    this.code = code
+    this.code = codeWord(code)
+    this.url = url === undefined ? undefined : publicAddress(url)
   }
 }
 
@@ -87,7 +92,7 @@ export function createIssuerHttp(
   const agents = rotatingAgents(options.ca === undefined ? undefined : secretSource(options.ca), limits)
   return {
     async fetch(address, request) {
-      if (!isSecureAddress(address)) throw new IssuerCallFailed('address_refused', false)
+      if (!isSecureAddress(address)) throw new IssuerCallFailed('address_refused', false, { url: address })
       const url = new URL(address)
       const { reading, presenting } = agents.current()
       return call(request.method === 'GET' ? reading : presenting, url, request, limits)
@@ -155,8 +160,10 @@ function call(agent: Agent, url: URL, request: IssuerRequest, limits: IssuerHttp
   let status = 0
   let headers = new Headers()
 
+  const failed = (reason: IssuerCallReason, maybeSent: boolean, code?: unknown) =>
+    new IssuerCallFailed(reason, maybeSent, { code, url: url.href })
   const breakOff = (reason: IssuerCallReason) => {
-    fault ??= new IssuerCallFailed(reason, started)
+    fault ??= failed(reason, started)
     controller?.abort(fault)
     finish()
     reject(fault)
@@ -185,7 +192,7 @@ function call(agent: Agent, url: URL, request: IssuerRequest, limits: IssuerHttp
       onRequestStart(control) {
         controller = control
         // A call that was broken off while it waited for a connection must not begin; nor may one begin twice.
-        if (fault !== undefined || started) control.abort(fault ?? new IssuerCallFailed('broken_off', true))
+        if (fault !== undefined || started) control.abort(fault ?? failed('broken_off', true))
         else started = true
       },
       onResponseStart(_control, statusCode, received) {
@@ -200,13 +207,13 @@ function call(agent: Agent, url: URL, request: IssuerRequest, limits: IssuerHttp
       onResponseEnd() {
         finish()
         // The Response constructor throws on statuses that HTTP does not know.
-        if (status < 200 || status > 599) reject(new IssuerCallFailed('broken_off', true))
+        if (status < 200 || status > 599) reject(failed('broken_off', true))
         else resolve(answer(status, headers, Buffer.concat(chunks)))
       },
       onResponseError(_control, error) {
         finish()
         const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
-        reject(fault ?? new IssuerCallFailed(reasonOf(code, started), started, code))
+        reject(fault ?? failed(reasonOf(code, started), started, code))
       },
     },
   )

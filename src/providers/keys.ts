@@ -18,8 +18,9 @@ import type { ProviderConfig } from '../config/provider.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Discovery } from './discovery.ts'
+import { faultOf } from './issuer-fault.ts'
 import type { IssuerHttp } from './issuer-http.ts'
-import { fetchJsonObject, isObject, reasonWord } from './issuer-json.ts'
+import { fetchJsonObject, isObject } from './issuer-json.ts'
 import { importKeySet, type SigningKey } from './key-set.ts'
 import { createLastGood } from './last-good.ts'
 
@@ -76,7 +77,7 @@ export function createIssuerKeys(
     failed: (error) =>
       log.warn('keys of an issuer cannot be had', {
         provider: config.name,
-        reason: error instanceof Refusal ? 'metadata' : reasonWord(error),
+        ...(error instanceof Refusal ? { reason: 'metadata' } : faultOf(error)),
       }),
     clock,
     freshMs: FRESH_MS,

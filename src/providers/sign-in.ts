@@ -14,7 +14,7 @@ import type { ProviderConfig } from '../config/provider.ts'
 import { Refusal } from '../errors.ts'
 import { describeError, type Log } from '../log.ts'
 import { Secret } from '../secret.ts'
-import { type Exchange, type ExchangeParts, openExchange, registeredError, UNREGISTERED } from './exchange.ts'
+import { type Exchange, type ExchangeParts, faultIn, openExchange, registeredError, UNREGISTERED } from './exchange.ts'
 import type { VerifyIdToken } from './id-token.ts'
 import type { SignIn, SignInSecrets } from './provider.ts'
 import { signedInOf } from './signed-in.ts'
@@ -89,16 +89,19 @@ export function createSignIn(config: ProviderConfig, parts: SignInParts): SignIn
       // Without an OAuth error it is an error page, a redirect or an overload: nothing about this sign-in.
       return seen.error === undefined || seen.status >= 500
         ? new Refusal('issuer_unavailable')
-        : new Refusal('sign_in_refused', { detail: seen.error === UNREGISTERED ? UNREGISTERED_DETAIL : `the issuer said ${seen.error}` })
+        : new Refusal('sign_in_refused', { detail: DETAILS[seen.error] ?? `the issuer said ${seen.error}` })
     }
-    log.warn('the token endpoint of an issuer cannot be used', { provider: config.name, reason: seen.reason, ...describeError(error) })
+    log.warn('the token endpoint of an issuer cannot be used', { provider: config.name, ...describeError(error), ...faultIn(seen) })
     return new Refusal('issuer_unavailable')
   }
 }
 
-/** Keycloak answers so when the person lacks the role for a scope that was asked for, `offline_access` above all. */
-const UNREGISTERED_DETAIL =
-  'the issuer named an error of its own; it may not grant this person a scope that is asked for, such as offline_access'
+/** What is not that person's doing, and what they can do about it. */
+const DETAILS: Readonly<Record<string, string>> = {
+  // Keycloak answers so when the person lacks the role for a scope that was asked for, `offline_access` above all.
+  [UNREGISTERED]: 'the issuer named an error of its own; it may not grant this person a scope that is asked for, such as offline_access',
+  invalid_client: "the issuer refused Mandate's own client: its operator must correct clientAuth",
+}
 
 function requireOurState({ state }: SignInSecrets, callback: URL): void {
   const given = callback.searchParams.getAll('state')

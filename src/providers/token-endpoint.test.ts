@@ -89,9 +89,11 @@ test('an issuer whose metadata cannot be had, or that accepts no connection, was
     issuer: url,
     authorization_endpoint: `${url}/auth`,
     jwks_uri: `${url}/jwks`,
-    token_endpoint: `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/token`,
+    token_endpoint: `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/token?a=secret`,
   })
   assert.deepEqual(await other.redeem(), { result: 'not-sent' })
+  const at = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/token`
+  assert.ok(other.log.lines.join().includes(`"reason":"not_connected","code":"ECONNREFUSED","url":"${at}"}`), other.log.lines.join())
 })
 
 test('client authentication that cannot be built means that nothing was sent', async (t) => {

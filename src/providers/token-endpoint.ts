@@ -11,8 +11,9 @@ import type { ProviderConfig } from '../config/provider.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { Secret } from '../secret.ts'
-import { type Exchange, type ExchangeParts, openExchange, type Seen } from './exchange.ts'
+import { type Exchange, type ExchangeParts, faultIn, openExchange, type Seen } from './exchange.ts'
 import type { VerifyIdToken } from './id-token.ts'
+import type { IssuerFault } from './issuer-fault.ts'
 import { signedInOf } from './signed-in.ts'
 import { tokenSetOf } from './token-answer.ts'
 import type { Redeem, RefreshOutcome } from './tokens.ts'
@@ -26,8 +27,9 @@ export interface RedeemParts extends ExchangeParts {
 export function createRedeem(config: ProviderConfig, parts: RedeemParts): Redeem {
   const { clock, log, verifyIdToken } = parts
   const resource = config.resource === undefined ? {} : { resource: config.resource }
-  const noted = <O extends RefreshOutcome>(outcome: O, reason: string): O => {
-    log.warn('a refresh did not give new tokens', { provider: config.name, outcome: outcome.result, reason })
+  const noted = <O extends RefreshOutcome>(outcome: O, why: string | IssuerFault): O => {
+    const fault = typeof why === 'string' ? { reason: why } : why
+    log.warn('a refresh did not give new tokens', { provider: config.name, outcome: outcome.result, ...fault })
     return outcome
   }
 
@@ -50,9 +52,9 @@ export function createRedeem(config: ProviderConfig, parts: RedeemParts): Redeem
   function outcomeOf(seen: Seen): RefreshOutcome {
     switch (seen.stage) {
       case 'not-sent':
-        return noted({ result: 'not-sent' }, seen.reason)
+        return noted({ result: 'not-sent' }, faultIn(seen))
       case 'no-answer':
-        return noted({ result: 'unknown' }, seen.reason)
+        return noted({ result: 'unknown' }, faultIn(seen))
       case 'refused':
         if (seen.error === 'invalid_grant' && (seen.status === 400 || seen.status === 401))
           return noted({ result: 'refused' }, 'invalid_grant')

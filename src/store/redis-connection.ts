@@ -83,6 +83,7 @@ export type RedisClient = ReturnType<typeof newClient>
 /** Begins connecting and keeps at it until `close`. */
 export function openConnection(options: ConnectionOptions): RedisConnection {
   const { clock, log, name, commandTimeoutMs } = options
+  const { host, port } = options.address
   const closing = new AbortController()
   const attempted = Promise.withResolvers<void>()
   let current: { client: RedisClient; condemn(reason: unknown): void } | undefined
@@ -94,7 +95,7 @@ export function openConnection(options: ConnectionOptions): RedisConnection {
     const line = JSON.stringify(reason)
     if (closing.signal.aborted || line === said) return
     said = line
-    log.warn('store connection lost or refused; trying again', { connection: name, ...reason })
+    log.warn('store connection lost or refused; trying again', { connection: name, host, port, ...reason })
   }
 
   /** Lives through one connection; resolves to whether it had come up. */
@@ -121,7 +122,7 @@ export function openConnection(options: ConnectionOptions): RedisConnection {
       current = { client, condemn }
       up = true
       attempted.resolve()
-      if (said !== undefined) log.info('store connection is back', { connection: name })
+      if (said !== undefined) log.info('store connection is back', { connection: name, host, port })
       said = undefined
       void keepAlive(client)
       await lost.promise

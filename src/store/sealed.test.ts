@@ -4,6 +4,7 @@ import { describe, test } from 'node:test'
 import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { systemClock } from '../clock.ts'
+import { Complaint } from '../complaint.ts'
 import { Secret } from '../secret.ts'
 import { createMemoryStore } from './memory.ts'
 import { withOutage } from './outage.fake.ts'
@@ -35,7 +36,7 @@ describe('a key ring refuses', () => {
       assert.throws(
         () => createKeyRing(entries),
         (error) => {
-          assert.ok(error instanceof Error)
+          assert.ok(error instanceof Complaint)
           assert.match(error.message, message)
           for (const { key } of entries) assert.ok(key.length === 0 || !inspect(error).includes(key.expose()))
           return true

@@ -14,6 +14,7 @@
  * Layout: 1 byte format, 1 byte length of key id, key id, 12 bytes nonce, ciphertext, 16 bytes tag. 30 bytes + key id.
  */
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
+import { Complaint } from '../complaint.ts'
 import type { Secret } from '../secret.ts'
 import type { Entry, PutOptions, Store } from './store.ts'
 
@@ -59,25 +60,30 @@ const NONCE = 12
 const TAG = 16
 const BASE64_OF_32 = /^[A-Za-z0-9+/]{43}=$/
 
-/** Builds a ring; throws an Error for the operator that names the faulty entry and never quotes a key. */
+/** Why a text is no sealing key, and the mend; undefined when it is one. */
+export function keyFault(key: Secret): { readonly problem: string; readonly mend: string } | undefined {
+  if (BASE64_OF_32.test(key.expose().trim())) return undefined
+  return { problem: 'is not 32 bytes in base64', mend: 'openssl rand -base64 32' }
+}
+
+/** Builds a ring; throws a Complaint that names the faulty entry and never quotes a key. */
 export function createKeyRing(entries: readonly KeyEntry[]): KeyRing {
   const keys = new Map<string, KeyObject>()
   for (const [position, { id, key }] of entries.entries()) {
     if (!/^[A-Za-z0-9._-]{1,16}$/.test(id)) {
-      throw new Error(`sealing key ${position + 1}: the id must be 1 to 16 letters, digits, "-", "_" or "."`)
+      throw new Complaint(`sealing key ${position + 1}: the id must be 1 to 16 letters, digits, "-", "_" or "."`)
     }
-    if (keys.has(id)) throw new Error(`sealing key "${id}": this id is used twice`)
-    const text = key.expose().trim()
-    if (!BASE64_OF_32.test(text)) {
-      throw new Error(`sealing key "${id}": expected 32 bytes as base64 (44 characters), as \`openssl rand -base64 32\` prints`)
+    if (keys.has(id)) throw new Complaint(`sealing key "${id}": this id is used twice`)
+    if (keyFault(key) !== undefined) {
+      throw new Complaint(`sealing key "${id}": expected 32 bytes as base64 (44 characters), as \`openssl rand -base64 32\` prints`)
     }
-    const object = createSecretKey(text, 'base64')
+    const object = createSecretKey(key.expose().trim(), 'base64')
     const twin = [...keys].find(([, other]) => other.equals(object))
-    if (twin) throw new Error(`sealing key "${id}": it is the same key as "${twin[0]}"`)
+    if (twin) throw new Complaint(`sealing key "${id}": it is the same key as "${twin[0]}"`)
     keys.set(id, object)
   }
   const [first] = keys
-  if (!first) throw new Error('no sealing key: at least one is needed')
+  if (!first) throw new Complaint('no sealing key: at least one is needed')
   return { current: { id: first[0], key: first[1] }, keys }
 }
 

@@ -28,6 +28,7 @@ const MAY_EXPOSE: Readonly<Record<string, string>> = {
   'src/broker/step.ts': 'writes a minted token into the Secret it is for',
   'src/compose/brokers.ts': 'PEM certificates, which are not secret, for connections',
   'src/compose/connections.ts': 'PEM certificates, which are not secret, for connections',
+  'src/compose/referenced.ts': 'judges certificates, keys and PEM before a start',
   'src/compose/route-upstream.ts': 'PEM certificates, which are not secret, for connections',
   'src/compose/state.ts': 'PEM certificates, which are not secret, for the store',
   'src/command/sign-in/device.ts': 'the code verifier and its challenge',

@@ -63,7 +63,7 @@ export function cognito(name: string, start: StartWorld): void {
       const other = await stageWithCognito(t, start, { web: { secret: 'another' } })
       const secret = await other.visit('ada')
       assert.deepEqual([secret.end.status, codeOf(secret.end)], [403, 'sign_in_refused'])
-      assert.match(secret.end.body, /The issuer said invalid_client/)
+      assert.match(secret.end.body, /The issuer refused Mandate(?:'|&#39;)s own client/)
       assert.deepEqual(other.pool.granted(), [{ grant: 'authorization_code', error: 'invalid_client' }])
       assert.ok(!other.stage.logged().includes(SECRET))
     })

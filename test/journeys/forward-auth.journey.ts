@@ -208,6 +208,9 @@ export function forwardAuth(name: string, start: StartWorld): void {
         assert.deepEqual(told(await ask({ host: other, lines })), [421, 'host_unknown'], other)
       for (const proto of ['https', 'HTTP', 'ws', '', 'http, https'])
         assert.deepEqual(told(await ask({ proto, lines })), [421, 'host_unknown'], proto)
+      const [first] = stage.audit('refused')
+      assert.equal(first?.properties['host'], 'evil.example', 'an operator sees which host was asked about')
+      assert.equal(stage.audit('refused').at(-1)?.detail, 'have the proxy say the protocol of publicUrl in X-Forwarded-Proto')
       for (const at of [
         '/',
         '/authorize/',

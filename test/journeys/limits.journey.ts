@@ -109,7 +109,7 @@ export function limits(name: string, start: StartWorld): void {
       assert.ok(completed === undefined || completed.who?.client === 'robot')
 
       const refusals: readonly (readonly [string, string, string, RegExp, readonly string[]])[] = [
-        ['people', robot(), 'denied', /kind machine/, [READ, 'other']],
+        ['people', robot(), 'denied', /only people may come here/, [READ, 'other']],
         ['scoped', robot({ scope: 'other' }), 'insufficient_scope', /lacks https:\/\/api\.lab\.example\/read/, ['other']],
       ]
       for (const [route, token, code, detail, scopes] of refusals) {

@@ -118,7 +118,7 @@ export function machines(name: string, start: StartWorld): void {
   suite(`machines, ${name}`, () => {
     test("a person's token is refused where a machine is asked for, and an ID token everywhere", async (t) => {
       const { pool, refused, stage } = await stageMachines(t, start)
-      const person = await refused(pool.userAccessToken(ADA, 'web'), 'denied', { detail: /callers of kind person are not allowed/ })
+      const person = await refused(pool.userAccessToken(ADA, 'web'), 'denied', { detail: /only machines may come here/ })
       assert.deepEqual([person.status, person.resource, person.client], [403, 'route/read', 'web'])
       assert.doesNotMatch(person.head, /www-authenticate/)
       // A user of another client of the pool is nobody here, whatever is asked for.

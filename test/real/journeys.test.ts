@@ -25,6 +25,7 @@ import { promise5 } from '../journeys/promise-5-nothing-leaks.journey.ts'
 import { promise6 } from '../journeys/promise-6-same-bytes.journey.ts'
 import { promise7 } from '../journeys/promise-7-no-record-no-action.journey.ts'
 import { promise9 } from '../journeys/promise-9-issuers-apart.journey.ts'
+import { refusalPages } from '../journeys/refusal-pages.journey.ts'
 import { routes } from '../journeys/routes.journey.ts'
 import { signIn } from '../journeys/sign-in.journey.ts'
 import { signOut } from '../journeys/sign-out.journey.ts'
@@ -45,6 +46,7 @@ promise7('on real parts', realParts)
 hostileContent('on real parts', realParts)
 signOut('on real parts', realParts)
 routes('on real parts', realParts)
+refusalPages('on real parts', realParts)
 upstreams('on real parts', realParts)
 limits('on real parts', realParts)
 forwardAuth('on real parts', realParts)

@@ -36,7 +36,10 @@ export type CommandLineProvider = Readonly<z.output<typeof described>>
  * Throws Complaint.
  */
 export async function commandLineProvider(gateway: string, ca: string | undefined, name: string | undefined): Promise<CommandLineProvider> {
-  const { providers } = parse(gateway, await fetchText(gateway, ca))
+  const { status, text } = await askGateway(gateway, '/.mandate/command-line', ca)
+  if (status === 404) throw new Complaint(`${gateway} is no Mandate gateway, or an old one: it has no /.mandate/command-line`)
+  if (status !== 200) throw new Complaint(`${gateway} answered ${status} instead of saying how to sign in`)
+  const { providers } = parse(gateway, text)
   const list = providers.map((one) => `  ${one.name}`).join('\n')
   if (providers.length === 0) {
     throw new Complaint(`${gateway} offers no sign-in from the command line; its operator sets providers.NAME.commandLine`)
@@ -77,9 +80,14 @@ function parse(gateway: string, text: string): z.output<typeof document> {
 /** RFC 5280 path building and RFC 9110 4.3.4 names failed, as Node and OpenSSL call it. */
 const UNTRUSTED = /CERT|VERIFY|SELF_SIGNED|ALTNAME|ISSUER/
 
-function fetchText(gateway: string, ca: string | undefined): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>()
-  const asked = request(`${gateway}/.mandate/command-line`, {
+/** One question to a gateway, without a credential. Throws Complaint when it gives no whole answer within bounds. */
+export function askGateway(
+  gateway: string,
+  path: string,
+  ca: string | undefined,
+): Promise<{ readonly status: number; readonly text: string }> {
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>()
+  const asked = request(`${gateway}${path}`, {
     headers: { accept: 'application/json' },
     agent: false,
     // Said here, so that NODE_TLS_REJECT_UNAUTHORIZED has no say.
@@ -96,22 +104,12 @@ function fetchText(gateway: string, ca: string | undefined): Promise<string> {
   asked.on('response', (answer) => {
     const chunks: Buffer[] = []
     let length = 0
-    if (answer.statusCode !== 200) {
-      asked.destroy()
-      return reject(
-        new Complaint(
-          answer.statusCode === 404
-            ? `${gateway} is no Mandate gateway, or an old one: it has no /.mandate/command-line`
-            : `${gateway} answered ${answer.statusCode} instead of saying how to sign in`,
-        ),
-      )
-    }
     answer.on('data', (chunk: Buffer) => {
       length += chunk.length
       chunks.push(chunk)
       if (length > LARGEST_BYTES) asked.destroy(Object.assign(new Error('too large'), { code: 'too_large' }))
     })
-    answer.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
+    answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }))
     answer.on('error', () => reject(new Complaint(`${gateway} broke its answer off`)))
   })
   asked.end()

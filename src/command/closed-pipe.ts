@@ -1,0 +1,16 @@
+/** Whoever reads what is printed may go, as `head` does: then a command ends without a word, as others do. */
+
+/** To be called before anything is printed. What serves is not ended by it: a gateway whose log nobody reads goes on refusing. */
+export function endWithReader(command: string | undefined): void {
+  if (command === 'gateway') return
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    // What `dev` started has to be stopped in order.
+    if (command === 'dev') process.kill(process.pid, 'SIGTERM')
+    else process.exit()
+  })
+  // What was begun is done, said or not.
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+}

@@ -1,0 +1,21 @@
+/**
+ * Other names of the sign-in host, such as 127.0.0.1 for localhost: pages of Mandate's own are led to `publicUrl`, because
+ * the cookies of a sign-in are bound to its host alone, and a sign-in that is begun under another name never ends.
+ *
+ * Security: it leads to the origin of the configuration, by the path as it was read, and to nothing else. Clusters, routes,
+ * JSON and whatever has a bearer are answered under every name. A proxy that writes another Host than the browser's would be
+ * led in a circle: where one is seen, or the port is not that of `publicUrl`, nothing is led.
+ */
+import type { Visit } from './visit.ts'
+
+const PAGES = new Set(['', 'login', 'logout'])
+const BY_A_PROXY = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host']
+
+/** True for a page under another name of the host of `publicUrl`, which is to be opened there. */
+export function isLedToPublicUrl({ request, head: { values }, target }: Visit, publicUrl: string): boolean {
+  const [first = '', ...rest] = target.segments
+  if (request.method !== 'GET' || rest.length > 0 || !PAGES.has(first)) return false
+  if (values.has('authorization') || BY_A_PROXY.some((name) => values.has(name))) return false
+  const { protocol, port } = new URL(publicUrl)
+  return URL.parse(`${protocol}//${values.get('host') ?? ''}`)?.port === port
+}
