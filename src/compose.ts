@@ -65,7 +65,7 @@ export interface RunningGateway {
 const STOP_WITHIN_MS = 10_000
 const KEEP_REVOCATIONS_BEYOND_MS = 24 * 3_600_000
 
-/** Starts door 1. Rejects when an address cannot be bound or a secret not be read. */
+/** Starts the gateway. Rejects when an address cannot be bound or a secret not be read. */
 export async function composeGateway(config: Config, surroundings: Surroundings): Promise<RunningGateway> {
   const { log, clock = systemClock } = surroundings
   const lifecycle = new Lifecycle(STOP_WITHIN_MS, (part, problem) => log.warn('a part did not stop', { part, problem }))

@@ -1,4 +1,4 @@
-/** `mandate gateway`: runs door 1 until it is told to stop, or a fault says that it must. */
+/** `mandate gateway`: runs the gateway until it is told to stop, or a fault says that it must. */
 
 import { readReferenced } from '../compose/referenced.ts'
 import { composeGateway } from '../compose.ts'
