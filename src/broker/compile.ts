@@ -1,5 +1,5 @@
 /**
- * Configuration -> operations that can run. The configuration has been checked (`config/broker-faults.ts`): what throws here
+ * Configuration -> operations that can run. The configuration has been checked (`config/unsafe/broker-faults.ts`): what throws here
  * is a fault of ours.
  *
  * Security: what the service account may write is collected here from the steps and from nothing else, so a client that is

@@ -1,6 +1,6 @@
 /** How the command says that something failed: what was wrong, where and how to mend it, and never a stack. */
 import { Complaint, WrongUsage } from '../complaint.ts'
-import { ConfigFaulty } from '../config/faults.ts'
+import { ConfigFaulty } from '../config/faults/faults.ts'
 import { ReferenceUnreadable } from '../config/references.ts'
 import { describeError } from '../log.ts'
 import { faultLines } from './fault-lines.ts'

@@ -1,6 +1,6 @@
 /** Faults and advice as they are printed: where, what and the mend, with the name of the route that a place is of. */
-import { type Fault, type RouteNames, whereOf } from '../config/faults.ts'
-import { routeAt } from '../config/route-names.ts'
+import { type Fault, type RouteNames, whereOf } from '../config/faults/faults.ts'
+import { routeAt } from '../config/faults/route-names.ts'
 
 /** Two lines a fault, and a third with its place in the file where that is known. */
 export function faultLines(faults: readonly Fault[], names: RouteNames, file?: string): string {

@@ -2,10 +2,10 @@
 
 import { readReferenced } from '../compose/referenced.ts'
 import { composeGateway } from '../compose.ts'
-import { advice } from '../config/advice.ts'
+import { advice } from '../config/advice/advice.ts'
 import { loadConfig } from '../config/config.ts'
-import { ConfigFaulty } from '../config/faults.ts'
-import { placed } from '../config/places.ts'
+import { ConfigFaulty } from '../config/faults/faults.ts'
+import { placed } from '../config/faults/places.ts'
 import { createLog } from '../log.ts'
 import { startTracing } from '../tracing.ts'
 import { nameAddress } from './address-in-use.ts'

@@ -1,7 +1,7 @@
 /** Which commands there are. Each door and tool loads only when it is asked for, so that the quick ones stay quick. */
 import { createRequire } from 'node:module'
 import { Command, Option } from 'commander'
-import { nearest } from '../config/nearest.ts'
+import { nearest } from '../config/faults/nearest.ts'
 import { jsonOf } from './json.ts'
 import type { KubeconfigOptions } from './kubeconfig.ts'
 import type { LoginOptions } from './login.ts'

@@ -5,10 +5,11 @@
  * Security: what is read is judged here and dropped. A fault says where a value stands and what is wrong with it, never the
  * value.
  */
-import { authorityFault, certificateAdvice, type Judged, pairFaults, privateKeyFault } from '../config/certificates.ts'
+
 import type { Config } from '../config/config.ts'
-import type { Fault } from '../config/faults.ts'
+import type { Fault } from '../config/faults/faults.ts'
 import { ReferenceUnreadable, secretSource } from '../config/references.ts'
+import { authorityFault, certificateAdvice, type Judged, pairFaults, privateKeyFault } from '../config/unsafe/certificates.ts'
 import type { Reference } from '../config/values.ts'
 import type { Secret } from '../secret.ts'
 import { redisUrlFault } from '../store/redis-address.ts'

@@ -3,7 +3,7 @@ import { type IdentityHeader, identified, M2M_HEADERS, MANDATE_HEADERS } from '.
 import { createNone } from '../assume/none.ts'
 import type { Config } from '../config/config.ts'
 import type { RouteConfig } from '../config/route.ts'
-import { isForPeople } from '../config/route-faults.ts'
+import { isForPeople } from '../config/unsafe/route-faults.ts'
 import { isWithheld } from '../forward/withheld-headers.ts'
 import type { Cookies } from '../gateway/cookies.ts'
 import { presentedBy } from '../gateway/gateway.ts'

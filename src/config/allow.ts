@@ -1,6 +1,6 @@
 /** Who may come as far as a target. */
 import { z } from 'zod'
-import { NUMBER_READ_OTHERWISE } from './as-written.ts'
+import { NUMBER_READ_OTHERWISE } from './faults/as-written.ts'
 import { name, text } from './values.ts'
 
 const callers = z

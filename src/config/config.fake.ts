@@ -1,6 +1,6 @@
 /** A configuration that loads, for tests that change one thing of it. */
 import { type Config, checkConfig } from './config.ts'
-import { ConfigFaulty, type Fault } from './faults.ts'
+import { ConfigFaulty, type Fault } from './faults/faults.ts'
 
 /** The parts of a configuration as they would stand in the file. */
 export interface Draft {

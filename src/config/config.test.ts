@@ -6,7 +6,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { configOf, type Draft, draft, faultsAfter, faultsFrom, goodDraft, lineOf } from './config.fake.ts'
 import { checkConfig, loadConfig, parseConfig } from './config.ts'
-import { ConfigFaulty } from './faults.ts'
+import { ConfigFaulty } from './faults/faults.ts'
 
 describe('all faults are reported at once', () => {
   test('each with its path, what is wrong and the mend, a line each in the message', () => {

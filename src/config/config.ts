@@ -3,21 +3,21 @@
  * wrong and the mend. A configuration that is unsafe does not load; `advice.ts` holds what is legal but unwise.
  */
 import { readFile, stat } from 'node:fs/promises'
-import { asWritten, emptyClaims, emptyLimits, numbersReadOtherwise } from './as-written.ts'
 import type { BrokerConfig } from './broker.ts'
 import type { ClusterConfig } from './cluster.ts'
-import { ConfigFaulty, type Fault, faultsOf, type RouteNames, unknownKey } from './faults.ts'
-import { keysAt } from './known-keys.ts'
+import { asWritten, emptyClaims, emptyLimits, numbersReadOtherwise } from './faults/as-written.ts'
+import { ConfigFaulty, type Fault, faultsOf, type RouteNames, unknownKey } from './faults/faults.ts'
+import { keysAt } from './faults/known-keys.ts'
+import { located, placesIn, rememberPlaces } from './faults/places.ts'
+import { routeNamesOf } from './faults/route-names.ts'
+import { inBoth, notSet, type StandIn, standingIn, unsetIn } from './faults/unset-variables.ts'
 import { parseYaml, parseYamlAsText } from './parse-yaml.ts'
-import { located, placesIn, rememberPlaces } from './places.ts'
 import type { ProviderConfig } from './provider.ts'
 import { completeProvider } from './providers.ts'
 import { systemCode } from './references.ts'
 import { namedRoutes, type RouteConfig } from './route.ts'
-import { routeNamesOf } from './route-names.ts'
 import { configSchema, type RawConfig } from './schema.ts'
-import { unsafe } from './unsafe.ts'
-import { inBoth, notSet, type StandIn, standingIn, unsetIn } from './unset-variables.ts'
+import { unsafe } from './unsafe/unsafe.ts'
 
 export type Config = Readonly<Omit<RawConfig, 'providers' | 'clusters' | 'brokered' | 'routes'>> & {
   readonly providers: Readonly<Record<string, ProviderConfig>>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { faultsFrom } from './config.fake.ts'
 import { parseConfig } from './config.ts'
-import { ConfigFaulty } from './faults.ts'
+import { ConfigFaulty } from './faults/faults.ts'
 import { parseYaml } from './parse-yaml.ts'
 
 const refuses = (what: string, source: string, ...expected: string[]) =>

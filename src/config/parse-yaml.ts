@@ -3,8 +3,8 @@
  * it but keys that stand there twice: a line that does not parse may hold a secret.
  */
 import { type Document, LineCounter, parseDocument, type YAMLParseError } from 'yaml'
-import { ConfigFaulty, type ToldFault } from './faults.ts'
-import { aliasWithoutAnchor, openedBefore, twiceIn } from './yaml-causes.ts'
+import { ConfigFaulty, type ToldFault } from './faults/faults.ts'
+import { aliasWithoutAnchor, openedBefore, twiceIn } from './faults/yaml-causes.ts'
 
 /** What may stand in a file several times without one being the cause of the next: all of these are told at once. */
 const BY_THEMSELVES: ReadonlySet<string> = new Set(['DUPLICATE_KEY', 'TAG_RESOLVE_FAILED'])

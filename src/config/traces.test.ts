@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { advice } from './advice.ts'
+import { advice } from './advice/advice.ts'
 import { configOf, faultsAfter } from './config.fake.ts'
 
 const faults = (tracing: unknown) => faultsAfter((draft) => (draft['tracing'] = tracing))

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { describe, test } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
-import { advice } from '../../src/config/advice.ts'
+import { advice } from '../../src/config/advice/advice.ts'
 import { loadConfig, parseConfig } from '../../src/config/config.ts'
 import { contentOf, ROOT } from './files.ts'
 
