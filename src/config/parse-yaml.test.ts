@@ -3,7 +3,8 @@ import { describe, test } from 'node:test'
 import { faultsFrom } from './config.fake.ts'
 import { parseConfig } from './config.ts'
 import { ConfigFaulty } from './faults/faults.ts'
-import { parseYaml } from './parse-yaml.ts'
+import { placesIn } from './faults/places.ts'
+import { parseYaml, parseYamlAsText } from './parse-yaml.ts'
 
 const refuses = (what: string, source: string, ...expected: string[]) =>
   void test(what, () =>
@@ -12,6 +13,14 @@ const refuses = (what: string, source: string, ...expected: string[]) =>
       expected,
     ),
   )
+
+test('a key that is a group, as doubled braces make one, is quoted to nobody: it may be a secret', (t) => {
+  const warned = t.mock.method(process, 'emitWarning', () => undefined)
+  parseYaml('secret: {{ hunter2 }}\n')
+  parseYamlAsText('secret: {{ hunter2 }}\n')
+  placesIn('secret: {{ hunter2 }}\n')('secret')
+  assert.equal(warned.mock.callCount(), 0)
+})
 
 describe('refuses', () => {
   refuses(

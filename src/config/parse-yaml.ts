@@ -6,6 +6,9 @@ import { type Document, LineCounter, parseDocument, type YAMLParseError } from '
 import { ConfigFaulty, type ToldFault } from './faults/faults.ts'
 import { aliasWithoutAnchor, openedBefore, twiceIn } from './faults/yaml-causes.ts'
 
+/** Its warnings go to the process and quote keys that are groups, such as a secret between doubled braces. */
+const UNQUOTED = { logLevel: 'error' } as const
+
 /** What may stand in a file several times without one being the cause of the next: all of these are told at once. */
 const BY_THEMSELVES: ReadonlySet<string> = new Set(['DUPLICATE_KEY', 'TAG_RESOLVE_FAILED'])
 
@@ -40,7 +43,7 @@ const OTHER = ['is not valid YAML', 'correct the syntax there'] as const
 /** Parses YAML 1.2 (so JSON as well). Throws ConfigFaulty. */
 export function parseYaml(source: string): unknown {
   const lines = new LineCounter()
-  const document = parseDocument(source, { lineCounter: lines, uniqueKeys: true, merge: false })
+  const document = parseDocument(source, { lineCounter: lines, uniqueKeys: true, merge: false, ...UNQUOTED })
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset)
     return { line, column: col }
@@ -89,5 +92,5 @@ function faultOf(error: Pick<YAMLParseError, 'code' | 'pos'>, document: Document
 
 /** The same tree with every value as the text that stands in the file, for what `parseYaml` took. Tags say nothing in it. */
 export function parseYamlAsText(source: string): unknown {
-  return parseDocument(source, { schema: 'failsafe', resolveKnownTags: false, merge: false }).toJS({ maxAliasCount: 100 })
+  return parseDocument(source, { schema: 'failsafe', resolveKnownTags: false, merge: false, ...UNQUOTED }).toJS({ maxAliasCount: 100 })
 }

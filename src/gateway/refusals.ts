@@ -24,9 +24,15 @@ export interface RefusalParts {
 /** Characters of a host name (RFC 1035 2.3.4). */
 const LONGEST_HOST = 255
 
-/** A host that is not served, by whatever stood where its name belongs: an operator sees from it what to add or to correct. */
+/**
+ * A host that is not served, by whatever stood where its name belongs: an operator sees from it what to add or to correct.
+ * Of printable signs alone: a stranger wrote it, and a terminal may show it.
+ */
 export function askedHost(host: string | undefined): About {
-  return { resource: 'gateway', properties: host === undefined ? {} : { host: host.slice(0, LONGEST_HOST) } }
+  return {
+    resource: 'gateway',
+    properties: host === undefined ? {} : { host: host.slice(0, LONGEST_HOST).replaceAll(/[^\x21-\x7e]/g, '?') },
+  }
 }
 
 /** What is known of a request that is refused. */

@@ -9,6 +9,7 @@ test('what Mandate asks by itself may have a few kB, an object some MB, and a pa
     ['PUT', '/apis/coordination.k8s.io/v1/namespaces/mandate/leases/gateway', 256 * 1024],
     ['POST', '/api/v1/namespaces/team-a/serviceaccounts/mandate/token', 256 * 1024],
     ['GET', '/api/v1/namespaces/team-a/pods/web', 4 << 20],
+    ['GET', '/api/v1/namespaces/team-a/configmaps/token', 4 << 20],
     ['GET', '/api/v1/namespaces/team-a', 4 << 20],
     ['GET', '/apis/apps/v1/namespaces/team-a/deployments/web?resourceVersion=1', 4 << 20],
     ['POST', '/api/v1/namespaces/team-a/pods', 4 << 20],

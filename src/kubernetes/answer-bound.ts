@@ -11,7 +11,7 @@ const OBJECT = 4 << 20
 /** Five hundred objects of 32 kB. */
 const PAGE = 16 << 20
 
-const OF_MANDATE = /^\/apis\/(?:authentication|authorization|coordination)\.k8s\.io\/|\/token(?:\?|$)/
+const OF_MANDATE = /^\/apis\/(?:authentication|authorization|coordination)\.k8s\.io\/|\/serviceaccounts\/[^/]+\/token(?:\?|$)/
 const COLLECTION = /^\/(?:api|apis\/[^/]+)\/[^/]+\/(?:namespaces\/[^/]+\/)?[^/]+$/
 
 /** Bytes; `path` as resource-path.ts wrote it, with or without a query. */

@@ -100,7 +100,10 @@ test('an address loses what may be secret in it, and a text that is none is not 
     ['https:user:secret@a.example', 'https://a.example'],
     ['https:\\\\user:secret@a.example', 'https://a.example'],
     ['https://user:se@cret@a.example', 'https://a.example'],
-    ['https://a.example/@b', 'https://a.example/@b'],
+    ['https://a.example/@b', 'not an address'],
+    ['https://user:pa?secret@a.example/', 'not an address'],
+    ['https://user:pa#secret@a.example/', 'not an address'],
+    ['https://user:pa/secret@a.example/', 'not an address'],
     ['https:\n//user:secret@a.example', 'not an address'],
     ['secret \u202e', 'not an address'],
   ] as const)

@@ -57,7 +57,7 @@ export function placesIn(source: string): Places {
 
 function finder(source: string): (path: string) => Place {
   const lines = new LineCounter()
-  const document = parseDocument(source, { lineCounter: lines, uniqueKeys: false, merge: false })
+  const document = parseDocument(source, { lineCounter: lines, uniqueKeys: false, merge: false, logLevel: 'error' })
   // Each group is looked through once, however many faults are in it.
   const groups = new WeakMap<object, ReadonlyMap<string, Entry>>()
   const anchors = new WeakMap<object, unknown>()
