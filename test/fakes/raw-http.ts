@@ -5,6 +5,7 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 
 export interface RawAnswer {
   /** Of the first answer; 0 when none came. */
@@ -165,4 +166,14 @@ export async function eventually<T>(read: () => T | Promise<T>, is: (value: T) =
     if (is(value)) return value
     if (Date.now() > deadline) throw new Error(`not so within ${withinMs} ms; last it was ${JSON.stringify(value)?.slice(0, 1000)}`)
   }
+}
+
+/** What a stream brings from now on, once it matches: it may come in pieces of any size. Rejects when it ends before. */
+export async function brought(stream: Readable, pattern: RegExp): Promise<string> {
+  let received = ''
+  for await (const part of stream.iterator({ destroyOnReturn: false })) {
+    received += String(part)
+    if (pattern.test(received)) return received
+  }
+  throw new Error(`the stream ended with ${JSON.stringify(received.slice(0, 500))}`)
 }

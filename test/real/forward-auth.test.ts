@@ -1,10 +1,9 @@
 /** Forward-auth behind a real nginx, a real Caddy and a real Traefik, each with its example's configuration. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import type { Browser } from '../fakes/browser.ts'
 import { findForm } from '../fakes/html-form.ts'
-import { eventually } from '../fakes/raw-http.ts'
+import { brought, eventually } from '../fakes/raw-http.ts'
 import { bearerOf, cookieOf } from '../journeys/asks.ts'
 import { type Arrived, CADDY, type IngressStage, NGINX, setIngressStage, TRAEFIK } from './forward-auth-stage.ts'
 import { launchChromium } from './parts/chromium.ts'
@@ -263,11 +262,11 @@ for (const ingress of [NGINX, CADDY, TRAEFIK]) {
     const { at, open, webSocket, arrived } = ground
     const events = await open(at('api'), '/events', robot(ground))
     assert.equal(events.statusCode, 200)
-    assert.match(String((await once(events, 'data'))[0]), /data: one/)
+    await brought(events, /data: one/)
     const { status, socket } = await webSocket(at('api'), '/socket', robot(ground))
     assert.equal(status, 101)
     socket?.write('over and back')
-    assert.equal(String((await once(socket ?? events, 'data'))[0]), 'over and back')
+    assert.equal(await brought(socket ?? events, /back/), 'over and back')
     assert.equal(ground.stage.audit('effect').at(-1)?.effect, 'GET /socket')
 
     const unkeyed = `GET /unkeyed HTTP/1.1\r\nHost: ${new URL(at('api')).host}\r\nAuthorization: ${robot(ground).authorization}\r\n`

@@ -1,7 +1,7 @@
 /** exec, attach, cp and port-forward by real kubectl through Mandate, over WebSocket as kubectl does it now and over SPDY as it did. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { on, once } from 'node:events'
+import { on } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { WebSocket } from 'ws'
+import { brought } from '../fakes/raw-http.ts'
 import { eventually } from './eventually.ts'
 import { type KubectlStage, setKubectlStage, type Tool } from './kubectl-stage.ts'
 
@@ -73,9 +74,9 @@ async function forwardsPorts(alice: Tool, { podsServe }: KubectlStage): Promise<
       [1, 2, 3].map(async (nth) => {
         const connection = connect(port, '127.0.0.1')
         connection.write(`hello ${nth}`)
-        const [first] = (await once(connection, 'data')) as [Buffer]
+        const first = await brought(connection, /hello \d/)
         connection.destroy()
-        return first.toString()
+        return first
       }),
     )
     assert.deepEqual(several, ['hello 1', 'hello 2', 'hello 3'])
