@@ -66,7 +66,7 @@ export function lookForWithdrawnKeys({ providers, bearers, clock, log }: Withdra
     }
     const lookAfter = (ms: number) => {
       const again = async () => {
-        await look(missing.size > 0)
+        await look(missing.size > 0).catch((error: unknown) => log.fault('a look for withdrawn keys failed', error, { provider: name }))
         if (!stopped) lookAfter(LOOK_EVERY_MS)
       }
       timers.set(

@@ -318,3 +318,16 @@ describe('no fault repeats a value', () => {
     })
   }
 })
+
+test('a key beside a reference is not repeated: it may be the secret itself', () => {
+  for (const written of ['{ env: X, hunter2: y }', '{ file: X, hunter2 }']) {
+    const source = `publicUrl: http://localhost:1
+listen: { http: { port: 0 } }
+store: { memory: singleReplica }
+providers:
+  corp: { kind: oidc, issuer: "https://i.example", clientId: m, clientAuth: { method: secret, secret: ${written} }, audience: a }
+`
+    const faults = faultsFrom(() => parseConfig(source))
+    assert.deepEqual(faults, ['providers.corp.clientAuth.secret | has more than env or file in it | write { env: NAME } or { file: PATH }'])
+  }
+})

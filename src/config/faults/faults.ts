@@ -78,6 +78,9 @@ function faultsOfOne(issue: Issue, above: Path, read: Read): ToldFault[] {
   if (told !== undefined) return fault(...told)
   switch (issue.code) {
     case 'unrecognized_keys':
+      // Beside a reference what looks like a key may be the secret itself.
+      if (isReference(read.keysAt(whole)))
+        return fault('unknown_key', 'has more than env or file in it', 'write { env: NAME } or { file: PATH }')
       return issue.keys.map((key) => unknownKey([...whole, key], nearest(key, read.keysAt(whole))))
     case 'invalid_type':
       if (issue.message.startsWith('expected '))
@@ -152,6 +155,11 @@ function isOfThisType({ path, code }: Issue): boolean {
 /** False when an alternative is no group of keys, though one was written. */
 function isOfItsKeys({ path, code }: Issue): boolean {
   return path.length > 0 || code === 'unrecognized_keys'
+}
+
+/** Whether what belongs at a place says where to read a value. */
+function isReference(keys: readonly string[]): boolean {
+  return keys.includes('env') && keys.every((key) => key === 'env' || key === 'file')
 }
 
 /** A key that the schema does not have, and the one that may have been meant. */
